@@ -1,0 +1,1 @@
+//! The admin API, its OpenAPI, and the client that the commands use.

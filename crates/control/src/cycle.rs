@@ -1,0 +1,52 @@
+//! One turn of the loop: what was seen, what was decided, what came of it. One cycle is one
+//! row of the run file and one frame of a dashboard.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Decision;
+use crate::observation::Observation;
+
+/// One turn. There is exactly one for each, also when nothing was done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cycle {
+    /// The loop saw and decided.
+    Decided {
+        /// What it saw.
+        seen: Observation,
+        /// What it decided.
+        decision: Decision,
+        /// What became of the order.
+        applied: Applied,
+    },
+    /// The target could not be asked, so nothing was decided.
+    Blind {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        because: String,
+    },
+}
+
+impl Cycle {
+    /// When the turn took place.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Decided { seen, .. } => seen.at,
+            Self::Blind { at, .. } => *at,
+        }
+    }
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applied {
+    /// The target took the order.
+    Ordered,
+    /// Only recorded (`--dry-run`).
+    DryRun,
+    /// The target refused it; the next turn asks again.
+    Failed(String),
+}

@@ -1,0 +1,1 @@
+//! Draws cycles: one view model, ratatui and web.

@@ -1,0 +1,1 @@
+//! Closed- and open-loop load, with latency from the intended send time.

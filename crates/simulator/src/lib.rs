@@ -1,0 +1,1 @@
+//! Runs the live system's decisions on recorded or virtual time.

@@ -1,0 +1,1 @@
+//! Local processes as a target of the control loop; the guardian.
