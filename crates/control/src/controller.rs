@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::PolicyConfig;
+use crate::cycle::Cycle;
+use crate::decision::{Because, Blocked, Decision, InForce, Step};
+use crate::limits::{Limits, bounds};
+use crate::observation::{Command, Observation, ScaleTo};
+use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
+
+/// Turns come at least this often, so that charts move and orders act although a policy may
+/// be asked seldom.
+pub const TURN_MAX: Duration = Duration::from_secs(1);
 
 /// What a controller needs to know; recorded in the run file, so that a run replays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,5 +30,232 @@ pub struct ControllerConfig {
     pub interval: Duration,
 }
 
-/// Cannot fail, wait, log or read a clock.
-pub struct Controller {}
+impl ControllerConfig {
+    /// Time between two turns of the loop.
+    pub fn turn(&self) -> Duration {
+        self.interval.min(TURN_MAX)
+    }
+
+    /// Refuses values that make no sense, alone or together.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.max == 0 {
+            return Err(ConfigError::Value("max must be at least 1".to_owned()));
+        }
+        if self.min > self.max {
+            return Err(ConfigError::Value(format!("min ({}) is above max ({})", self.min, self.max)));
+        }
+        if self.interval < Duration::from_millis(10) {
+            return Err(ConfigError::Value("interval must be at least 10ms".to_owned()));
+        }
+        policy::build(&self.policy).map(drop)
+    }
+}
+
+/// A number of replicas ordered by hand.
+#[derive(Clone, Debug)]
+struct Held {
+    replicas: u32,
+    until: Option<Timestamp>,
+    by: String,
+}
+
+/// An order to change nothing.
+#[derive(Clone, Debug)]
+struct Paused {
+    until: Option<Timestamp>,
+    by: String,
+}
+
+/// Decides, turn by turn. Cannot fail, wait, log or read a clock.
+pub struct Controller {
+    config: ControllerConfig,
+    policy: Box<dyn Policy>,
+    limits: Limits,
+    held: Option<Held>,
+    paused: Option<Paused>,
+    /// When the policy is to be asked next; `None` before the first turn.
+    due: Option<Timestamp>,
+}
+
+impl Controller {
+    /// A controller that has seen nothing yet.
+    pub fn new(config: ControllerConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let policy = policy::build(&config.policy)?;
+        let limits = Limits::new(config.min, config.max);
+        Ok(Self { config, policy, limits, held: None, paused: None, due: None })
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &ControllerConfig {
+        &self.config
+    }
+
+    /// Takes up an earlier run where it ended, so that a restart by itself changes nothing:
+    /// cool-downs, datapoints, holds and pauses go on. Reloads in the past are left out; the
+    /// configuration handed to `new` stands.
+    pub fn resume<'a>(&mut self, past: impl IntoIterator<Item = &'a Cycle>) {
+        for cycle in past {
+            if let Cycle::Decided { seen, .. } = cycle {
+                let mut seen = seen.clone();
+                seen.commands.retain(|command| !matches!(command, Command::Reload { .. }));
+                let _ = self.decide(&seen);
+            }
+        }
+    }
+
+    /// One turn.
+    pub fn decide(&mut self, seen: &Observation) -> Decision {
+        let current = seen.fleet.desired;
+        let refused = self.take_orders(seen);
+        self.expire(seen.at);
+        self.policy.observe(seen);
+
+        // Asked also while an order overrules it: its datapoints must stay those of the present.
+        let mut said = if self.is_due(seen.at) {
+            self.policy.recommend(seen)
+        } else {
+            self.between_turns(seen.at, current)
+        };
+        if let Some(paused) = &self.paused {
+            overrule(&mut said, paused_step(paused, current), paused.until);
+        } else if let Some(held) = &self.held {
+            overrule(&mut said, held_step(held), held.until);
+        }
+        said.blocked_by.extend(refused);
+        let limited = self.limits.apply(seen, &said.step);
+
+        Decision {
+            current,
+            recommended: said.step,
+            limited,
+            blocked_by: said.blocked_by,
+            excluded: said.excluded,
+            nearest_flip: said.nearest_flip,
+            measured: said.measured.or_else(|| self.policy.measured()),
+            in_force: self.in_force(),
+        }
+    }
+
+    /// Applies orders in the order in which they came; returns those that could not be.
+    fn take_orders(&mut self, seen: &Observation) -> Vec<Blocked> {
+        let mut refused = Vec::new();
+        for command in &seen.commands {
+            match command {
+                Command::Scale { to, until, by } => {
+                    let from = self.held.as_ref().map_or(seen.fleet.desired, |held| held.replicas);
+                    let asked = match *to {
+                        ScaleTo::Exactly(replicas) => replicas,
+                        ScaleTo::By(step) => from.saturating_add_signed(step),
+                        ScaleTo::Max => self.config.max,
+                    };
+                    // Several "+1" in a row must count from what can be, not from wishes.
+                    let replicas =
+                        if matches!(to, ScaleTo::By(_)) { bounds::clamp(&self.config, asked) } else { asked };
+                    self.held = Some(Held { replicas, until: *until, by: by.clone() });
+                    self.paused = None;
+                }
+                Command::Pause { until, by } => {
+                    self.paused = Some(Paused { until: *until, by: by.clone() });
+                }
+                Command::Resume { .. } => {
+                    self.held = None;
+                    self.paused = None;
+                }
+                Command::Reload { config, .. } => refused.extend(self.reload(config).err()),
+            }
+        }
+        refused
+    }
+
+    /// Goes on under another configuration; a bad one changes nothing.
+    fn reload(&mut self, config: &ControllerConfig) -> Result<(), Blocked> {
+        let built = config.check().and_then(|()| policy::build(&config.policy)).map_err(|error| Blocked {
+            by: "reload".into(),
+            until: None,
+            because: Because::text(format!("the new configuration is refused, the old one stays: {error}")),
+        })?;
+        if config.policy != self.config.policy {
+            self.policy = built;
+        }
+        if config.interval != self.config.interval {
+            self.due = None;
+        }
+        self.limits = Limits::new(config.min, config.max);
+        self.config = config.clone();
+        Ok(())
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        let over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
+        self.held.take_if(|held| over(held.until));
+        self.paused.take_if(|paused| over(paused.until));
+    }
+
+    /// Whether the policy is to be asked now; if so, notes when next.
+    fn is_due(&mut self, now: Timestamp) -> bool {
+        let due = self.due.unwrap_or(now);
+        if now < due {
+            return false;
+        }
+        let next = due.saturating_add(self.config.interval).unwrap_or(Timestamp::MAX);
+        // After a stall the grid starts anew: missed turns are not made up for.
+        let next = if next > now {
+            next
+        } else {
+            now.saturating_add(self.config.interval).unwrap_or(Timestamp::MAX)
+        };
+        self.due = Some(next);
+        true
+    }
+
+    fn between_turns(&self, now: Timestamp, current: u32) -> Recommendation {
+        let left = self.due.map_or(0.0, |due| due.duration_since(now).as_secs_f64());
+        Recommendation::hold(
+            current,
+            "between_turns",
+            Because::new("the policy is asked again in {left} s", [("left", left)]),
+        )
+    }
+
+    fn in_force(&self) -> InForce {
+        InForce {
+            policy: self.config.policy.name.clone(),
+            min: self.config.min,
+            max: self.config.max,
+            paused: self.paused.is_some(),
+            paused_until: self.paused.as_ref().and_then(|paused| paused.until),
+            held: self.held.as_ref().map(|held| held.replicas),
+            held_until: self.held.as_ref().and_then(|held| held.until),
+        }
+    }
+}
+
+fn held_step(held: &Held) -> Step {
+    let because = Because::text(format!("{} replicas ordered by {}", held.replicas, held.by));
+    Step { rule: "by_hand".into(), replicas: held.replicas, because }
+}
+
+fn paused_step(paused: &Paused, current: u32) -> Step {
+    Step {
+        rule: "paused".into(),
+        replicas: current,
+        because: Because::text(format!("paused by {}", paused.by)),
+    }
+}
+
+/// Puts an order in the place of what the policy asked for, and says so.
+fn overrule(said: &mut Recommendation, order: Step, until: Option<Timestamp>) {
+    let because = Because {
+        sentence: format!("{}; the policy says {}: {}", order.because, said.step.replicas, said.step.because)
+            .into(),
+        numbers: Vec::new(),
+    };
+    said.blocked_by = vec![Blocked { by: order.rule.clone(), until, because }];
+    said.nearest_flip = None;
+    said.step = order;
+}
+
+#[cfg(test)]
+#[path = "controller/tests.rs"]
+mod tests;

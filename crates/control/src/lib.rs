@@ -10,6 +10,9 @@ pub mod limits;
 pub mod observation;
 pub mod policy;
 
+#[cfg(test)]
+mod made_up;
+
 pub use controller::{Controller, ControllerConfig};
 pub use cycle::{Applied, Cycle};
 pub use decision::{Because, Blocked, Decision, Excluded, Flip, InForce, Measured, RuleId, Step};

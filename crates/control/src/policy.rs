@@ -1,11 +1,12 @@
 //! What a policy is, and which there are.
 
+pub mod signal;
 pub mod threshold;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Blocked, Excluded, Flip, Measured, Step};
+use crate::decision::{Because, Blocked, Excluded, Flip, Measured, Step};
 use crate::observation::Observation;
 
 /// Decides how many replicas there should be. Deterministic: equal observations in equal
@@ -18,6 +19,11 @@ pub trait Policy: Send {
 
     /// Is asked once an interval, after `observe`.
     fn recommend(&mut self, seen: &Observation) -> Recommendation;
+
+    /// Its main signal at the turn seen last, for charts between two answers.
+    fn measured(&self) -> Option<Measured> {
+        None
+    }
 }
 
 /// A policy's answer with its reasons.
@@ -33,6 +39,19 @@ pub struct Recommendation {
     pub nearest_flip: Option<Flip>,
     /// Its main signal.
     pub measured: Option<Measured>,
+}
+
+impl Recommendation {
+    /// This many replicas by this rule, with nothing else to say.
+    pub fn hold(replicas: u32, rule: &'static str, because: Because) -> Self {
+        Self {
+            step: Step { rule: rule.into(), replicas, because },
+            blocked_by: Vec::new(),
+            excluded: Vec::new(),
+            nearest_flip: None,
+            measured: None,
+        }
+    }
 }
 
 /// A policy by name with its settings, as configured; unknown settings are refused.

@@ -1,0 +1,163 @@
+use serde_json::json;
+
+use super::*;
+use crate::made_up::{config, moment, pool};
+
+fn controller() -> Controller {
+    Controller::new(config("threshold", json!({}))).unwrap()
+}
+
+fn order(seen: &mut Observation, command: Command) {
+    seen.commands.push(command);
+}
+
+fn scale(to: ScaleTo, until: Option<Timestamp>) -> Command {
+    Command::Scale { to, until, by: "test".to_owned() }
+}
+
+#[test]
+fn the_number_is_the_end_of_the_trail() {
+    let mut controller = controller();
+    let decision = controller.decide(&pool(0.0, &[90.0; 5]));
+    assert_eq!(decision.recommended.replicas, 6);
+    assert_eq!(decision.desired(), 5);
+    assert_eq!(decision.deciding().rule, "max");
+    assert_eq!(decision.deciding().because.to_string(), "6 asked for, at most 5 allowed");
+    assert_eq!(decision.change(), 0);
+}
+
+#[test]
+fn an_order_by_hand_holds_until_its_end() {
+    let mut controller = controller();
+    let mut seen = pool(0.0, &[90.0]);
+    order(&mut seen, scale(ScaleTo::Exactly(3), Some(moment(10.0))));
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.deciding().rule.as_ref()), (3, "by_hand"));
+    assert_eq!(decision.in_force.held_until, Some(moment(10.0)));
+    assert_eq!(controller.decide(&pool(9.0, &[1.0; 3])).desired(), 3);
+    let after = controller.decide(&pool(20.0, &[1.0; 3]));
+    assert_eq!((after.desired(), after.in_force.held), (2, None));
+}
+
+#[test]
+fn relative_orders_add_up_within_the_bounds() {
+    let mut controller = controller();
+    let mut seen = pool(0.0, &[20.0, 20.0]);
+    for _ in 0..9 {
+        order(&mut seen, scale(ScaleTo::By(1), None));
+    }
+    order(&mut seen, scale(ScaleTo::By(-1), None));
+    assert_eq!(controller.decide(&seen).desired(), 4);
+    let mut seen = pool(1.0, &[20.0; 4]);
+    order(&mut seen, scale(ScaleTo::Max, None));
+    assert_eq!(controller.decide(&seen).desired(), 5);
+    let mut seen = pool(2.0, &[20.0; 5]);
+    order(&mut seen, scale(ScaleTo::Exactly(0), None));
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.deciding().rule.as_ref()), (1, "min"));
+}
+
+#[test]
+fn a_pause_changes_nothing_until_resumed() {
+    let mut controller = controller();
+    let mut seen = pool(0.0, &[90.0]);
+    order(&mut seen, Command::Pause { until: None, by: "test".to_owned() });
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.in_force.paused), (1, true));
+    assert_eq!(decision.blocked_by[0].by, "paused");
+    let mut seen = pool(100.0, &[90.0]);
+    order(&mut seen, Command::Resume { by: "test".to_owned() });
+    assert_eq!(controller.decide(&seen).desired(), 2);
+}
+
+#[test]
+fn between_turns_the_policy_is_not_asked() {
+    let mut config = config("threshold", json!({}));
+    config.interval = Duration::from_secs(15);
+    let mut controller = Controller::new(config).unwrap();
+    assert_eq!(controller.decide(&pool(0.0, &[90.0])).desired(), 2);
+    let between = controller.decide(&pool(5.0, &[90.0, 90.0]));
+    assert_eq!(between.deciding().because.to_string(), "the policy is asked again in 10 s");
+    assert!(between.measured.is_some(), "charts go on");
+    assert_eq!(controller.decide(&pool(15.0, &[90.0, 90.0])).desired(), 3);
+}
+
+#[test]
+fn a_reload_takes_effect_and_a_bad_one_changes_nothing() {
+    let mut controller = controller();
+    let mut wider = config("threshold", json!({"up": 95}));
+    wider.max = 8;
+    let mut seen = pool(0.0, &[90.0]);
+    order(&mut seen, Command::Reload { config: Box::new(wider), by: "HUP".to_owned() });
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.in_force.max), (1, 8));
+
+    let bad = config("threshold", json!({"up": 1}));
+    let mut seen = pool(1.0, &[96.0]);
+    order(&mut seen, Command::Reload { config: Box::new(bad), by: "HUP".to_owned() });
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.in_force.max), (2, 8), "the old one stays");
+    assert!(decision.blocked_by[0].because.to_string().contains("must be above down"));
+}
+
+#[test]
+fn waiting_requests_wake_the_first_worker() {
+    let mut config = config("threshold", json!({}));
+    config.min = 0;
+    let mut controller = Controller::new(config).unwrap();
+    let mut seen = pool(0.0, &[]);
+    assert_eq!(controller.decide(&seen).desired(), 0);
+    seen.at = moment(1.0);
+    seen.traffic.as_mut().unwrap().queued = 1;
+    assert_eq!(controller.decide(&seen).desired(), 1);
+}
+
+#[test]
+fn time_standing_still_or_going_back_is_survived() {
+    let mut controller = controller();
+    for at in [5.0, 5.0, 3.0, -100.0, 6.0] {
+        let decision = controller.decide(&pool(at, &[90.0; 2]));
+        assert!((1..=5).contains(&decision.desired()));
+    }
+}
+
+#[test]
+fn a_resumed_controller_goes_on_where_the_first_was() {
+    let run: Vec<Observation> = vec![
+        pool(0.0, &[90.0]),
+        pool(1.0, &[90.0, 90.0]),
+        pool(2.0, &[90.0, 90.0]),
+        pool(3.0, &[90.0, 90.0]),
+        pool(4.0, &[90.0, 90.0]),
+    ];
+    let mut whole = controller();
+    let decisions: Vec<Decision> = run.iter().map(|seen| whole.decide(seen)).collect();
+
+    let past: Vec<Cycle> = run[..3]
+        .iter()
+        .zip(&decisions)
+        .map(|(seen, decision)| Cycle::Decided {
+            seen: seen.clone(),
+            decision: decision.clone(),
+            applied: crate::cycle::Applied::Ordered,
+        })
+        .collect();
+    let mut second = controller();
+    second.resume(&past);
+    for (seen, expected) in run[3..].iter().zip(&decisions[3..]) {
+        assert_eq!(second.decide(seen), *expected);
+    }
+}
+
+#[test]
+fn refuses_bad_configurations() {
+    let mut rows = Vec::new();
+    let good = config("threshold", json!({}));
+    rows.push((ControllerConfig { min: 6, ..good.clone() }, "min (6) is above max (5)"));
+    rows.push((ControllerConfig { min: 0, max: 0, ..good.clone() }, "max must be at least 1"));
+    rows.push((ControllerConfig { interval: Duration::ZERO, ..good }, "interval must be at least 10ms"));
+    rows.push((config("treshold", json!({})), "there is no policy `treshold`"));
+    for (config, expected) in rows {
+        assert_eq!(Controller::new(config).err().unwrap().to_string(), expected);
+    }
+}

@@ -1,0 +1,76 @@
+//! Observations for tests.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use traffic::{Version, Window, WorkerId};
+
+use crate::controller::ControllerConfig;
+use crate::fleet::status::{FleetStatus, State};
+use crate::observation::{Observation, Reading, WorkerSeen};
+use crate::policy::PolicyConfig;
+
+/// The start of all made-up runs.
+pub(crate) fn moment(seconds: f64) -> Timestamp {
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    start.checked_add(jiff::SignedDuration::from_secs_f64(seconds)).unwrap()
+}
+
+/// A pool of workers that have long been ready, each with this CPU.
+pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
+    let at = moment(at_seconds);
+    let long_ago = moment(-3_600.0);
+    let workers: Vec<WorkerSeen> = (1u32..)
+        .zip(cpu_percent)
+        .map(|(slot, &cpu)| WorkerSeen {
+            id: WorkerId { slot, run: 1 },
+            pid: Some(1_000 + slot),
+            address: None,
+            state: State::Ready,
+            since: long_ago,
+            started_at: long_ago,
+            ready_at: Some(long_ago),
+            first_request_at: None,
+            cpu_percent: Some(cpu),
+            memory_bytes: Some(9_000_000),
+            in_flight: 1,
+            requests: 600,
+            restarts: 0,
+            version: Version::default(),
+        })
+        .collect();
+    let ready = u32::try_from(workers.len()).unwrap();
+    Observation {
+        at,
+        traffic: Some(window()),
+        fleet: FleetStatus { desired: ready, ready, ..FleetStatus::default() },
+        workers,
+        signals: [("host_cpu".to_owned(), Reading { value: 20.0, at })].into(),
+        transitions: Vec::new(),
+        commands: Vec::new(),
+    }
+}
+
+pub(crate) fn window() -> Window {
+    Window {
+        length: Duration::from_secs(1),
+        arrivals: 20,
+        completions: 20,
+        failures: 0,
+        in_flight: 2,
+        queued: 0,
+        latency: None,
+        queue_wait_max: Duration::ZERO,
+    }
+}
+
+/// `policy` with these settings, 1 to 5 replicas, asked each second.
+pub(crate) fn config(policy: &str, settings: serde_json::Value) -> ControllerConfig {
+    let serde_json::Value::Object(settings) = settings else { panic!("settings are an object") };
+    ControllerConfig {
+        policy: PolicyConfig { name: policy.to_owned(), settings },
+        min: 1,
+        max: 5,
+        interval: Duration::from_secs(1),
+    }
+}
