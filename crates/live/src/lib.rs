@@ -1,7 +1,9 @@
 //! The real-time loop and its two ports.
 
+pub mod run;
 pub mod source;
 pub mod target;
 
+pub use run::{Loop, Mode};
 pub use source::{Source, SourceError};
 pub use target::{Status, Target, TargetError};

@@ -1,1 +1,3 @@
 //! Runs the live system's decisions on recorded or virtual time.
+
+pub mod replay;

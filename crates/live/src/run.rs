@@ -1,0 +1,126 @@
+//! Observe, decide, order: one turn after another until told to stop.
+
+use clock::Clock;
+use control::{Applied, Command, Controller, Cycle, Observation, WorkerSeen};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use traffic::{BackendSample, Sample};
+
+use crate::source::Source;
+use crate::target::{Status, Target};
+
+/// Orders taken at one turn at most; the rest wait for the next.
+const COMMANDS_PER_TURN: usize = 64;
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are.
+    Act,
+    /// They are only recorded (`--dry-run`).
+    Recommend,
+}
+
+/// What a loop runs on.
+pub struct Loop<S, T> {
+    /// Measures traffic.
+    pub source: S,
+    /// Is scaled.
+    pub target: T,
+    /// Decides.
+    pub controller: Controller,
+    /// Orders by hand; each brings the next turn forward.
+    pub commands: mpsc::Receiver<Command>,
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl<S: Source, T: Target> Loop<S, T> {
+    /// Runs until `stop`, handing every cycle to `emit`; gives the target back, so that the
+    /// caller can take it down. Nothing in it waits for anything slower than its two ports.
+    pub async fn run(mut self, stop: CancellationToken, mut emit: impl FnMut(Cycle)) -> T {
+        let mut next = self.clock.now();
+        let mut commands = Vec::new();
+        while self.wait(next, &stop, &mut commands).await {
+            let now = self.clock.now();
+            emit(self.turn(now, &mut commands).await);
+            let turn = self.controller.config().turn();
+            next = next
+                .max(now.saturating_sub(turn).unwrap_or(now))
+                .saturating_add(turn)
+                .unwrap_or(Timestamp::MAX);
+        }
+        self.target
+    }
+
+    /// Waits for the turn or for an order; false when it is time to stop.
+    async fn wait(&mut self, next: Timestamp, stop: &CancellationToken, commands: &mut Vec<Command>) -> bool {
+        let order = tokio::select! {
+            biased;
+            () = stop.cancelled() => return false,
+            () = self.clock.sleep_until(next) => None,
+            Some(command) = self.commands.recv() => Some(command),
+        };
+        commands.extend(order);
+        while commands.len() < COMMANDS_PER_TURN
+            && let Ok(command) = self.commands.try_recv()
+        {
+            commands.push(command);
+        }
+        true
+    }
+
+    /// One turn. Orders given while the target cannot be asked are kept for the next.
+    async fn turn(&mut self, now: Timestamp, commands: &mut Vec<Command>) -> Cycle {
+        let sample = self.source.sample(now).await;
+        let status = match self.target.status().await {
+            Ok(status) => status,
+            Err(error) => return Cycle::Blind { at: now, because: error.to_string() },
+        };
+        let seen = observation(now, sample.ok(), status, std::mem::take(commands));
+        let decision = self.controller.decide(&seen);
+        let applied = match self.mode {
+            Mode::Recommend => Applied::DryRun,
+            Mode::Act => match self.target.scale_to(decision.desired()).await {
+                Ok(()) => Applied::Ordered,
+                Err(error) => Applied::Failed(error.to_string()),
+            },
+        };
+        Cycle::Decided { seen, decision, applied }
+    }
+}
+
+fn observation(
+    now: Timestamp,
+    sample: Option<Sample>,
+    status: Status,
+    commands: Vec<Command>,
+) -> Observation {
+    let (traffic, backends) = match sample {
+        Some(Sample { window, backends }) => (Some(window), backends),
+        None => (None, Vec::new()),
+    };
+    let workers = status.workers.into_iter().map(|worker| with_traffic(worker, &backends)).collect();
+    Observation {
+        at: now,
+        traffic,
+        fleet: status.fleet,
+        workers,
+        signals: status.signals,
+        transitions: status.transitions,
+        commands,
+    }
+}
+
+/// Joins what the target knows of a worker with what the source knows of its requests.
+fn with_traffic(mut worker: WorkerSeen, backends: &[BackendSample]) -> WorkerSeen {
+    if let Some(backend) = backends.iter().find(|backend| backend.id == worker.id) {
+        worker.in_flight = backend.in_flight;
+        worker.requests = backend.requests;
+        worker.first_request_at = backend.first_request_at;
+    }
+    worker
+}
