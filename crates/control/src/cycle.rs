@@ -10,6 +10,7 @@ use crate::observation::Observation;
 /// One turn. There is exactly one for each, also when nothing was done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every cycle is the large one")]
 pub enum Cycle {
     /// The loop saw and decided.
     Decided {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use traffic::window::seconds;
 
 use super::signal::{Signal, Value};
 use super::{ConfigError, Entry, Policy, PolicyConfig, Recommendation};
-use crate::decision::{Because, Blocked, Excluded, Flip, Measured};
+use crate::decision::{Because, Blocked, Flip, Measured};
 use crate::observation::Observation;
+use crate::span;
 
 /// The registry row.
 pub const ENTRY: Entry = Entry {
@@ -43,13 +43,13 @@ pub struct Settings {
     /// M: how many of them must breach.
     pub datapoints_to_alarm: usize,
     /// Time after a scale-out in which there is no other.
-    #[serde(rename = "cooldown_up_s", with = "seconds")]
+    #[serde(with = "span")]
     pub cooldown_up: Duration,
     /// Time after any change in which there is no scale-in.
-    #[serde(rename = "cooldown_down_s", with = "seconds")]
+    #[serde(with = "span")]
     pub cooldown_down: Duration,
     /// Time after becoming ready in which a worker's CPU does not count.
-    #[serde(rename = "warm_up_s", with = "seconds")]
+    #[serde(with = "span")]
     pub warm_up: Duration,
 }
 

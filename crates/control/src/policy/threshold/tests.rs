@@ -121,7 +121,7 @@ fn refuses_settings_that_make_no_sense() {
         (json!({"evaluation_periods": 2, "datapoints_to_alarm": 3}), "datapoints_to_alarm must be 1 to 2"),
         (json!({"upp": 3}), "unknown field `upp`"),
         (json!({"signal": "cpu"}), "unknown variant `cpu`"),
-        (json!({"cooldown_up_s": -1}), "negative"),
+        (json!({"cooldown_up": -1}), "no length of time"),
     ];
     for (settings, expected) in rows {
         let error = build(&config("threshold", settings).policy).err().unwrap().to_string();
