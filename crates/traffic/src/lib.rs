@@ -1,9 +1,21 @@
 //! Data plane, pure: who takes the next request, and what requests cost.
 //!
 //! Time and chance are arguments. Nothing here knows of processes, sockets or replicas.
+//!
+//! A request's way through it: [`Shard::arrive`] → [`Pool::lease`] (one atomic load, one
+//! [`Balancer`] pick) → [`Lease::finish`] → [`Arrival::finish`]. What was counted is read with
+//! [`Sample::take`].
 
+pub mod backend;
+pub mod balance;
+pub mod meter;
+pub mod pool;
 pub mod route;
 pub mod window;
 
+pub use backend::Backend;
+pub use balance::{BALANCERS, Balancer, Candidates, Draw};
+pub use meter::{Arrival, Meter, Outcome, Reading, Shard};
+pub use pool::{Lease, Pool, Watcher};
 pub use route::{Address, Route, Version, WorkerId};
 pub use window::{BackendSample, Latency, Sample, Window};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::WorkerId;
+use crate::{Meter, Pool, Reading, WorkerId};
 
 /// Traffic between two readings of a [`Meter`](crate::meter::Meter).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,19 @@ pub struct Sample {
     pub window: Window,
     /// Each backend that has requests or is routed, in order of id.
     pub backends: Vec<BackendSample>,
+}
+
+impl Sample {
+    /// Takes the traffic since `earlier`, which then stands at `at`; the first reading of a window
+    /// is [`Reading::empty`]. Readers with their own `earlier` do not disturb each other.
+    pub fn take(pool: &Pool, meter: &Meter, earlier: &mut Reading, at: Timestamp) -> Self {
+        let reading = meter.read(at);
+        let backends = pool.backends();
+        let in_flight = backends.iter().map(|backend| backend.in_flight).fold(0, u32::saturating_add);
+        let window = Window { in_flight, ..reading.since(earlier) };
+        *earlier = reading;
+        Self { window, backends }
+    }
 }
 
 /// Durations as seconds with a fraction, for records that people and other programs read.

@@ -1,0 +1,244 @@
+//! The ready set as one snapshot without locks, and leases on its backends.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::balance::{Balancer, Candidates, Draw};
+use crate::{Backend, BackendSample, Outcome, Route, WorkerId};
+
+/// How often one `lease` picks again because its choice was retired or filled under its hands;
+/// each round needs another thread to have got in first, so this many in a row means overload,
+/// for which waiting is the answer.
+const PICKS_MAX: u32 = 64;
+
+/// How many drained backends are remembered, so that a worker put back in rotation while its
+/// drain notice was under way is the same backend with the same counts. Slots are few; more than
+/// this cannot be between notice and end at once.
+const DRAINED_MAX: usize = 16;
+
+/// Told what a request path may be waiting for. At most one per pool.
+pub trait Watcher: Send + Sync {
+    /// A lease ended while requests were waiting, in a pool with a limit per backend. May lease,
+    /// but must not drop a lease under a lock that it takes itself: that drop calls it again.
+    fn vacated(&self);
+
+    /// The retired `id` has no request left. Once per retirement, and never after a
+    /// [`Pool::replace`] that revived it has returned. Called with the pool's writers locked out:
+    /// must neither block nor call the pool.
+    fn drained(&self, id: WorkerId);
+}
+
+/// Which backends there are, and which of them are ready.
+#[derive(Debug)]
+pub struct Pool {
+    ready: ArcSwap<Vec<Arc<Backend>>>,
+    balancer: Box<dyn Balancer>,
+    in_flight_max: u32,
+    waiting: Arc<CachePadded<AtomicU32>>,
+    roster: Mutex<Roster>,
+    watcher: OnceLock<Weak<dyn Watcher>>,
+    this: Weak<Pool>,
+}
+
+/// What writers know; no request takes its lock unless it is the last of a retired backend.
+#[derive(Debug, Default)]
+struct Roster {
+    routed: Vec<Arc<Backend>>,
+    /// Retired, with requests left.
+    draining: Vec<Arc<Backend>>,
+    /// Retired and empty; the latest last.
+    drained: Vec<Arc<Backend>>,
+}
+
+impl Roster {
+    /// Takes the backend of `id` out of whichever list it is in.
+    fn take(&mut self, id: WorkerId) -> Option<Arc<Backend>> {
+        [&mut self.routed, &mut self.draining, &mut self.drained].into_iter().find_map(|list| {
+            let index = list.iter().position(|backend| backend.id() == id)?;
+            Some(list.remove(index))
+        })
+    }
+}
+
+impl Pool {
+    /// An empty pool. `in_flight_max` limits each backend's requests; `None` sets no limit.
+    pub fn new(balancer: Box<dyn Balancer>, in_flight_max: Option<NonZeroU32>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            ready: ArcSwap::default(),
+            balancer,
+            in_flight_max: in_flight_max.map_or(u32::MAX, NonZeroU32::get),
+            waiting: Arc::default(),
+            roster: Mutex::default(),
+            watcher: OnceLock::new(),
+            this: this.clone(),
+        })
+    }
+
+    /// Names who is told of drained backends and of room for waiting requests.
+    ///
+    /// # Errors
+    /// When the pool has a watcher already.
+    pub fn watch(&self, watcher: Weak<dyn Watcher>) -> Result<(), AlreadyWatched> {
+        self.watcher.set(watcher).map_err(|_| AlreadyWatched)
+    }
+
+    /// Makes `routes` the whole ready set, and returns the backends that it no longer holds. When
+    /// this returns, none of those can be leased any more; one without requests has already been
+    /// reported as drained. A worker that had been retired and is routed again is the same
+    /// backend, with its requests and counts.
+    ///
+    /// # Panics
+    /// When two routes share an id, or a worker's address has changed: both are a new process
+    /// under an old name.
+    pub fn replace(&self, routes: &[Route]) -> Vec<Arc<Backend>> {
+        let mut roster = self.roster.lock();
+        let mut next: Vec<Arc<Backend>> = Vec::with_capacity(routes.len());
+        for route in routes {
+            assert!(next.iter().all(|backend| backend.id() != route.id), "two routes to worker {}", route.id);
+            let backend = match roster.take(route.id) {
+                Some(known) => {
+                    known.update(route);
+                    known.set_retired(false);
+                    known
+                }
+                None => Arc::new(Backend::new(
+                    route,
+                    self.in_flight_max,
+                    Arc::clone(&self.waiting),
+                    self.this.clone(),
+                )),
+            };
+            next.push(backend);
+        }
+        self.ready.store(Arc::new(next.clone()));
+        let retired = std::mem::replace(&mut roster.routed, next);
+        for backend in &retired {
+            backend.set_retired(true);
+            roster.draining.push(Arc::clone(backend));
+        }
+        for backend in &retired {
+            self.settle_locked(&mut roster, backend.id());
+        }
+        retired
+    }
+
+    /// Gives the next request a backend other than `avoid`; `None` when none is ready or all are
+    /// full.
+    pub fn lease(&self, draw: Draw, avoid: Option<WorkerId>) -> Option<Lease> {
+        for _ in 0..PICKS_MAX {
+            let ready = self.ready.load();
+            let index = self.balancer.pick(Candidates::new(&ready, avoid), draw)?;
+            let backend = &ready[index];
+            if backend.try_enter(draw.at) {
+                return Some(Lease { backend: Arc::clone(backend), leased_at: draw.at });
+            }
+        }
+        None
+    }
+
+    /// The ready backends now.
+    pub fn ready(&self) -> Arc<Vec<Arc<Backend>>> {
+        self.ready.load_full()
+    }
+
+    /// The routed and the still draining backends' figures, in order of id.
+    pub fn backends(&self) -> Vec<BackendSample> {
+        let roster = self.roster.lock();
+        let mut samples: Vec<BackendSample> =
+            roster.routed.iter().chain(&roster.draining).map(|backend| backend.sample()).collect();
+        samples.sort_unstable_by_key(|sample| sample.id);
+        samples
+    }
+
+    /// Says how many requests wait for a lease. Set it before the last attempt to lease that
+    /// precedes waiting: then either that attempt sees the room, or whoever makes room sees the
+    /// request waiting.
+    pub fn set_waiting(&self, requests: u32) {
+        self.waiting.store(requests, SeqCst);
+    }
+
+    /// Requests that wait for a lease now.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(SeqCst)
+    }
+
+    /// Whether a backend has a limit of requests, so that a lease that ends can help a waiting one.
+    pub fn is_limited(&self) -> bool {
+        self.in_flight_max != u32::MAX
+    }
+
+    /// Reports `id` as drained if it is retired and empty.
+    pub(crate) fn settle(&self, id: WorkerId) {
+        self.settle_locked(&mut self.roster.lock(), id);
+    }
+
+    fn settle_locked(&self, roster: &mut Roster, id: WorkerId) {
+        let empty = |backend: &Arc<Backend>| backend.id() == id && backend.in_flight() == 0;
+        let Some(index) = roster.draining.iter().position(empty) else { return };
+        if roster.drained.len() == DRAINED_MAX {
+            roster.drained.remove(0);
+        }
+        let backend = roster.draining.remove(index);
+        roster.drained.push(backend);
+        if let Some(watcher) = self.watcher() {
+            watcher.drained(id);
+        }
+    }
+
+    pub(crate) fn vacated(&self) {
+        if let Some(watcher) = self.watcher() {
+            watcher.vacated();
+        }
+    }
+
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        self.watcher.get().and_then(Weak::upgrade)
+    }
+}
+
+/// The pool has a watcher already: it belongs to another proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlreadyWatched;
+
+impl std::fmt::Display for AlreadyWatched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the pool already serves another proxy")
+    }
+}
+
+impl std::error::Error for AlreadyWatched {}
+
+/// One request's place at a backend. Dropped without [`finish`](Lease::finish) it counts as
+/// cancelled: the place is free again, nothing else is counted.
+#[derive(Debug)]
+pub struct Lease {
+    backend: Arc<Backend>,
+    leased_at: Timestamp,
+}
+
+impl Lease {
+    /// The backend that takes the request.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// Ends it at `at`, counting the request as one that the backend has ended, well or badly.
+    pub fn finish(self, at: Timestamp, outcome: Outcome) {
+        let service_time = Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default();
+        self.backend.count_ended(service_time, outcome);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.backend.leave();
+    }
+}
