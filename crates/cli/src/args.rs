@@ -1,0 +1,314 @@
+//! Arguments as typed: one struct a command. What they mean together is settled in `config`.
+
+pub(crate) mod parse;
+mod run;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use run::RunArgs;
+
+/// Learn, test and prove autoscaling on your own machine.
+///
+/// Runs any web app as worker processes behind its own load balancer, watches CPU and traffic,
+/// decides how many workers there should be, and shows why.
+#[derive(Debug, Parser)]
+#[command(name = "autoscale", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  autoscale demo                                  the whole thing in one terminal
+  autoscale run                                   the demo app behind http://127.0.0.1:8000
+  autoscale run -- python3 -m http.server '$PORT' any app that listens on $PORT
+  autoscale load http://127.0.0.1:8000 --rate 200 -d 30s
+  autoscale why                                   the last decision, gate by gate";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show it all at work: pool, balancer, scaling and load, 1 → 5 → 1 workers
+    Demo(DemoArgs),
+    /// Run an app as a pool that scales itself (default: the demo app)
+    Run(Box<RunArgs>),
+    /// Run one demo app process
+    Worker(WorkerArgs),
+    /// Put load on a URL and report what came back
+    Load(Box<LoadArgs>),
+    /// Open the dashboard on a running pool
+    Top(TopArgs),
+    /// Show the state of a running pool
+    Status(AskArgs),
+    /// List the workers of a running pool
+    Ps(AskArgs),
+    /// Hold a number of workers for a while: N, +1, -1 or max
+    Scale(ScaleArgs),
+    /// Stop scaling until resumed
+    Pause(PauseArgs),
+    /// Let the policy decide again
+    Resume(SteerArgs),
+    /// Take a worker out gently; another takes its place
+    Drain(WorkerIdArgs),
+    /// End a worker at once; another takes its place
+    Kill(WorkerIdArgs),
+    /// Show what a worker printed
+    Logs(LogsArgs),
+    /// Show what happened to workers and what was decided
+    Events(EventsArgs),
+    /// Stop a running pool gracefully
+    Stop(SteerArgs),
+    /// Explain a decision: every gate with its number
+    Why(WhyArgs),
+    /// Explain what it would have taken to decide otherwise
+    WhyNot(WhyArgs),
+    /// Put a recorded run's observations before the decision code again
+    Replay(ReplayArgs),
+    /// Which policies there are, and what is in force
+    Policy(PolicyArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell to write for
+        shell: clap_complete::Shell,
+    },
+    /// Parent of all workers; started by `run`, never by hand
+    #[command(hide = true)]
+    Guardian,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A shorter script, for tests and the impatient
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Arguments of `worker`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale worker --port 5001 --cpus 0.25
+  curl 'http://127.0.0.1:5001/?cpu_ms=50'")]
+pub(crate) struct WorkerArgs {
+    /// Port to listen on (0: any free one, printed)
+    #[arg(long, env = "PORT", default_value_t = 5000)]
+    pub(crate) port: u16,
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Size: the share of a core that its work may take (0.25 = a small machine)
+    #[arg(long, env = "AUTOSCALE_WORKER_CPUS")]
+    pub(crate) cpus: Option<f64>,
+    /// CPU time of one request to /, in milliseconds
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) cpu_ms: f64,
+    /// Answer 503 on /readyz for this long first, as an app that warms up would
+    #[arg(long, default_value = "0s", value_parser = control::span::parse)]
+    pub(crate) start_up: Duration,
+}
+
+/// How to reach a running pool.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SteerArgs {
+    /// Admin address of the running pool
+    #[arg(long, env = "AUTOSCALE_ADMIN", default_value = "http://127.0.0.1:9900", value_name = "URL")]
+    pub(crate) admin: String,
+    /// Token, if the pool wants one
+    #[arg(long, env = "AUTOSCALE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) admin_token: Option<String>,
+}
+
+/// How to print what is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    Json,
+    Yaml,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+    /// Print one frame as text and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Lines on stdout instead of a screen
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScaleArgs {
+    /// N, +1, -1 or max
+    #[arg(allow_hyphen_values = true, value_name = "N|+N|-N|max")]
+    pub(crate) replicas: String,
+    /// How long to hold it before the policy decides again
+    #[arg(long, default_value = "60s", value_parser = control::span::parse)]
+    pub(crate) hold: Duration,
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Resume by itself after this time
+    #[arg(long = "for", value_parser = control::span::parse, value_name = "TIME")]
+    pub(crate) length: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerIdArgs {
+    /// Worker, as in w1 (see `autoscale ps`)
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Worker, as in w1 (see `autoscale ps`)
+    pub(crate) id: String,
+    /// Go on with new lines as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the latest lines
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub(crate) last: usize,
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Go on with new events as they come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many of the latest events
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) last: usize,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale why                       the last decision
+  autoscale why --last 5              the last five
+  autoscale why --at 12:03:15         the decision nearest to that time")]
+pub(crate) struct WhyArgs {
+    /// The decision nearest to this time (12:03:15, or 2026-01-31T12:03:15Z)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// How many of the latest decisions
+    #[arg(short = 'n', long, default_value_t = 1)]
+    pub(crate) last: usize,
+    /// Read a run file instead of asking a running pool
+    #[arg(long, value_name = "FILE")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale run --record run.db
+  autoscale replay run.db --verify")]
+pub(crate) struct ReplayArgs {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// Compare each decision with the recorded one; exit 1 if any differs
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// The policies there are
+    List,
+    /// The settings that these arguments and files amount to, and where each comes from
+    Show(Box<RunArgs>),
+}
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale load http://127.0.0.1:8000 --threads 20 -d 30s        20 clients, as fast as answers come
+  autoscale load http://127.0.0.1:8000 --rate 200 -d 30s          200 requests a second, whatever happens
+  autoscale load http://127.0.0.1:8000 --stages 10s:50,20s:400,10s:50
+  autoscale load http://127.0.0.1:8000 --rate 100 -d 10s --fail-if 'p99>200ms' --fail-if 'failed>0'")]
+pub(crate) struct LoadArgs {
+    /// Where to (http://…)
+    #[arg(value_name = "URL", required_unless_present = "url")]
+    pub(crate) target: Option<String>,
+    /// Where to, the other way to say it
+    #[arg(long, conflicts_with = "target")]
+    pub(crate) url: Option<String>,
+    /// Closed loop: this many clients, each sending as soon as it has its answer
+    #[arg(short = 'c', long, visible_aliases = ["connections"], default_value_t = 20)]
+    pub(crate) threads: usize,
+    /// Open loop: requests a second, as in 200 or 50/s
+    #[arg(short = 'q', long, short_alias = 'R')]
+    pub(crate) rate: Option<String>,
+    /// How long
+    #[arg(short = 'd', long, short_alias = 'z', value_parser = parse::span_or_seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// How many requests in all
+    #[arg(short = 'n', long)]
+    pub(crate) requests: Option<u64>,
+    /// Open loop in stages: TIME:RATE, each a ramp from the last rate to this one
+    #[arg(long, value_name = "TIME:RATE,…")]
+    pub(crate) stages: Option<String>,
+    /// Shape of the load over --duration around --rate
+    #[arg(long, value_name = "constant|ramp|sine|step|burst")]
+    pub(crate) pattern: Option<String>,
+    /// Open loop after a trace: a CSV of time_s,value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Random (Poisson) instead of even arrivals, from this seed
+    #[arg(long, value_name = "SEED")]
+    pub(crate) poisson: Option<u64>,
+    /// Give up on a request after this time
+    #[arg(long, default_value = "30s", value_parser = control::span::parse)]
+    pub(crate) timeout: Duration,
+    /// Method to use
+    #[arg(short = 'm', long, default_value = "GET")]
+    pub(crate) method: String,
+    /// Exit 99 if this holds at the end, as in p99>200ms or failed>1%; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) fail_if: Vec<String>,
+    /// How to print the report
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// JSON, the other way to say it
+    #[arg(short, long)]
+    pub(crate) json: bool,
+    /// No progress on stderr
+    #[arg(long, visible_alias = "no-tui")]
+    pub(crate) quiet: bool,
+}

@@ -1,0 +1,111 @@
+//! Arguments of `run`, shared by `demo`. All are optional here: what is left out comes from
+//! the configuration file or the defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use control::span;
+
+use super::parse;
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  autoscale run                                        the demo app, 1 to 5 workers
+  autoscale run --min 2 --max 4 --up 80 --down 20
+  autoscale run -- python3 -m http.server '$PORT'      any app that listens on $PORT
+  autoscale run -- ./server --listen 127.0.0.1:{port}
+  autoscale run --config autoscale.toml --record run.db")]
+pub(crate) struct RunArgs {
+    /// Address of the balancer [default: 127.0.0.1:8000]
+    #[arg(long, value_parser = parse::address, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of the admin API [default: 127.0.0.1:9900]
+    #[arg(long, value_parser = parse::address, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Token that the admin API asks for; needed off loopback
+    #[arg(long, env = "AUTOSCALE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) admin_token: Option<String>,
+    /// First port tried for workers [default: 5000]
+    #[arg(short = 'p', long, value_name = "PORT", visible_alias = "port")]
+    pub(crate) worker_port: Option<u16>,
+
+    /// Fewest workers [default: 1]
+    #[arg(long)]
+    pub(crate) min: Option<u32>,
+    /// Most workers [default: 5]
+    #[arg(long)]
+    pub(crate) max: Option<u32>,
+    /// Scale out above this value of the signal [default: 35]
+    #[arg(long, value_parser = parse::percent)]
+    pub(crate) up: Option<f64>,
+    /// Scale in below this value of the signal [default: 15]
+    #[arg(long, value_parser = parse::percent)]
+    pub(crate) down: Option<f64>,
+    /// What is watched [default: worker_cpu]
+    #[arg(long, value_name = "worker_cpu|host_cpu|rps|in_flight|latency_p95|queue_wait")]
+    pub(crate) signal: Option<String>,
+    /// Policy [default: threshold]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<String>,
+    /// Time between two decisions [default: 1s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) interval: Option<Duration>,
+    /// Time after a scale-out without another [default: 3s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) cooldown_up: Option<Duration>,
+    /// Time after any change without a scale-in [default: 5s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) cooldown_down: Option<Duration>,
+    /// Time after becoming ready in which a worker's CPU does not count [default: 2s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) warm_up: Option<Duration>,
+
+    /// Who takes the next request [default: least_connections]
+    #[arg(long, value_name = "least_connections|round_robin")]
+    pub(crate) algorithm: Option<String>,
+    /// Requests at one worker at most; more wait [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_in_flight: Option<u32>,
+    /// How long a request waits for a worker before 503 [default: 5s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) queue_timeout: Option<Duration>,
+
+    /// Size of a worker in cores: its CPU percent is of this [default: 1; demo app: 0.25]
+    #[arg(long, value_name = "CORES")]
+    pub(crate) worker_cpus: Option<f64>,
+    /// Path asked for whether a worker is well [default: /healthz]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) health_path: Option<String>,
+    /// Time that a worker has to become ready [default: 30s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) start_up_deadline: Option<Duration>,
+    /// Time that a worker taken out has for its requests [default: 30s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) drain_timeout: Option<Duration>,
+    /// Time between TERM and KILL [default: 10s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) kill_deadline: Option<Duration>,
+
+    /// Configuration file; flags go before it
+    #[arg(long, env = "AUTOSCALE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write the run file here; an existing one is continued
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Seed of everything random [default: from the clock]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Decide and record, but change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Lines on stdout instead of the dashboard
+    #[arg(long)]
+    pub(crate) plain: bool,
+
+    /// The app and its arguments; `$PORT` and `{port}` are replaced
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}

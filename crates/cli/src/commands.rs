@@ -1,0 +1,5 @@
+//! One file a command.
+
+pub(crate) mod policy;
+pub(crate) mod replay;
+pub(crate) mod worker;
