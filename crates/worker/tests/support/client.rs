@@ -33,7 +33,7 @@ pub(crate) async fn receive(mut stream: TcpStream) -> Answer {
     tokio::time::timeout(DEADLINE, stream.read_to_string(&mut text))
         .await
         .expect("answered in time")
-        .unwrap();
+        .expect("an answer, whole");
     let (head, body) = text.split_once("\r\n\r\n").expect("a header");
     let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
     Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
