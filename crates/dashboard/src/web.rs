@@ -1,0 +1,3 @@
+//! The web page.
+/// The page.
+pub const PAGE: &str = "";
