@@ -1,1 +1,28 @@
-//! The admin API, its OpenAPI, and the client that the commands use.
+//! The admin API: a server that shows and steers a running pool, and the client that the
+//! commands use. It knows neither processes nor the proxy: what it needs is handed in as
+//! [`Ports`].
+
+mod api;
+pub mod board;
+pub mod client;
+pub mod events;
+pub mod explain;
+mod failure;
+mod guard;
+pub mod metrics;
+pub mod orders;
+pub mod ports;
+pub mod sample;
+mod serve;
+mod stall;
+pub mod status;
+
+pub use board::Board;
+pub use client::{Client, ClientError};
+pub use events::{Event, EventKind};
+pub use explain::Record;
+pub use orders::{Accepted, DEFAULT_HOLD, PauseOrder, ScaleOrder};
+pub use ports::{LogLine, Logs, Orders, OrdersError, Ports, Totals};
+pub use sample::Point;
+pub use serve::{AdminConfig, Handle, ServeError, serve};
+pub use status::Status;

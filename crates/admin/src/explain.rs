@@ -1,0 +1,212 @@
+//! The record behind a decision: every gate with its number, ready to be shown. Both the
+//! numbers and their text, so that no reader has to render them again.
+
+use std::collections::BTreeMap;
+
+use control::{Applied, Because, Blocked, Command, Cycle, Decision, InForce, Measured, Observation, RuleId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One turn explained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// The loop saw and decided.
+    Decided(Box<Decided>),
+    /// The target could not be asked, so nothing was decided.
+    Blind {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        because: String,
+    },
+}
+
+/// A decision explained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// When.
+    pub at: Timestamp,
+    /// Desired workers before.
+    pub current: u32,
+    /// Desired workers after.
+    pub desired: u32,
+    /// What that means.
+    pub action: Action,
+    /// One line for people.
+    pub text: String,
+    /// The recommendation and what each limit made of it; the last number counts.
+    pub trail: Vec<TrailStep>,
+    /// What kept the number from changing.
+    pub blocked_by: Vec<Blocker>,
+    /// Workers whose reading was left out.
+    pub excluded: Vec<Left>,
+    /// What would have changed it.
+    pub nearest_flip: Option<NearestFlip>,
+    /// The signal behind it.
+    pub measured: Option<Measured>,
+    /// Configuration and orders in force.
+    pub in_force: InForce,
+    /// Orders taken at this turn.
+    pub commands: Vec<Command>,
+    /// What became of it.
+    pub applied: Applied,
+}
+
+/// Which way a decision goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// More workers.
+    ScaleUp,
+    /// Fewer workers.
+    ScaleDown,
+    /// As many as before.
+    None,
+}
+
+/// Numbers by name; `None` where one is no finite number.
+pub type Numbers = BTreeMap<String, Option<f64>>;
+
+/// One rule's say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrailStep {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its number.
+    pub replicas: u32,
+    /// Its reason.
+    pub text: String,
+    /// The numbers in it.
+    pub numbers: Numbers,
+}
+
+/// A rule that kept the number from changing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// The rule.
+    pub by: RuleId,
+    /// When it will stop doing so, where known.
+    pub until: Option<Timestamp>,
+    /// Seconds from the decision until then.
+    pub left_s: Option<f64>,
+    /// Its reason.
+    pub text: String,
+    /// The numbers in it.
+    pub numbers: Numbers,
+}
+
+/// A worker whose reading was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// Its slot, as in `w1`.
+    pub worker: String,
+    /// Why.
+    pub text: String,
+    /// The numbers in it.
+    pub numbers: Numbers,
+}
+
+/// The nearest change that would have made the decision another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearestFlip {
+    /// The number it would have asked for.
+    pub replicas: u32,
+    /// What would have had to differ.
+    pub text: String,
+    /// The numbers in it.
+    pub numbers: Numbers,
+}
+
+impl Record {
+    /// Explains a turn.
+    pub fn of(cycle: &Cycle) -> Self {
+        match cycle {
+            Cycle::Decided { seen, decision, applied } => {
+                Self::Decided(Box::new(Decided::of(seen, decision, applied)))
+            }
+            Cycle::Blind { at, because } => Self::Blind { at: *at, because: because.clone() },
+        }
+    }
+
+    /// When the turn took place.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Decided(decided) => decided.at,
+            Self::Blind { at, .. } => *at,
+        }
+    }
+
+    /// Whether the turn changed the number of workers or took an order.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Decided(decided) => decided.action != Action::None || !decided.commands.is_empty(),
+            Self::Blind { .. } => false,
+        }
+    }
+}
+
+impl Decided {
+    fn of(seen: &Observation, decision: &Decision, applied: &Applied) -> Self {
+        let steps = std::iter::once(&decision.recommended).chain(&decision.limited);
+        let trail = steps.map(|step| TrailStep {
+            rule: step.rule.clone(),
+            replicas: step.replicas,
+            text: step.because.to_string(),
+            numbers: numbers(&step.because),
+        });
+        let excluded = decision.excluded.iter().map(|excluded| Left {
+            worker: excluded.worker.to_string(),
+            text: excluded.because.to_string(),
+            numbers: numbers(&excluded.because),
+        });
+        Self {
+            at: seen.at,
+            current: decision.current,
+            desired: decision.desired(),
+            action: match decision.change() {
+                0 => Action::None,
+                1.. => Action::ScaleUp,
+                _ => Action::ScaleDown,
+            },
+            text: summary(decision),
+            trail: trail.collect(),
+            blocked_by: decision.blocked_by.iter().map(|blocked| blocker(blocked, seen.at)).collect(),
+            excluded: excluded.collect(),
+            nearest_flip: decision.nearest_flip.as_ref().map(|flip| NearestFlip {
+                replicas: flip.replicas,
+                text: flip.because.to_string(),
+                numbers: numbers(&flip.because),
+            }),
+            measured: decision.measured.clone(),
+            in_force: decision.in_force.clone(),
+            commands: seen.commands.clone(),
+            applied: applied.clone(),
+        }
+    }
+}
+
+fn summary(decision: &Decision) -> String {
+    let step = decision.deciding();
+    let (current, desired) = (decision.current, decision.desired());
+    if current == desired {
+        format!("stays at {desired}: {} ({})", step.because, step.rule)
+    } else {
+        format!("{current} → {desired}: {} ({})", step.because, step.rule)
+    }
+}
+
+fn blocker(blocked: &Blocked, now: Timestamp) -> Blocker {
+    Blocker {
+        by: blocked.by.clone(),
+        until: blocked.until,
+        left_s: blocked.left(now).map(|left| left.as_secs_f64()),
+        text: blocked.because.to_string(),
+        numbers: numbers(&blocked.because),
+    }
+}
+
+fn numbers(because: &Because) -> Numbers {
+    let finite = |value: f64| value.is_finite().then_some(value);
+    because.numbers.iter().map(|(name, value)| (name.to_string(), finite(*value))).collect()
+}

@@ -1,0 +1,63 @@
+//! Orders.
+
+use std::time::Duration;
+
+use admin::ClientError;
+use control::ScaleTo;
+
+use crate::support::pool;
+
+#[tokio::test]
+async fn orders_arrive_as_commands() {
+    let pool = pool(0).await;
+    let accepted = pool.client.scale(ScaleTo::By(1), None).await.unwrap();
+    assert_eq!((accepted.text.as_str(), accepted.until), ("test: scale to +1, held until resumed", None));
+    let accepted = pool.client.scale(ScaleTo::Exactly(3), Some(Duration::from_secs(5))).await.unwrap();
+    assert!(accepted.until.is_some());
+    pool.client.pause(None).await.unwrap();
+    pool.client.resume().await.unwrap();
+    pool.client.drain("w1").await.unwrap();
+    pool.client.kill("w1").await.unwrap();
+    pool.client.stop().await.unwrap();
+    let taken = pool.notes.taken.lock().clone();
+    assert_eq!(taken[0], r#"{"command":"scale","to":{"by":1},"until":null,"by":"test"}"#);
+    assert!(taken[1].contains(r#""to":{"exactly":3},"until":"2026-"#), "{}", taken[1]);
+    assert_eq!(taken[2], r#"{"command":"pause","until":null,"by":"test"}"#);
+    assert_eq!(taken[3], r#"{"command":"resume","by":"test"}"#);
+    assert_eq!(taken[4..], ["drain w1", "kill w1", "stop"]);
+}
+
+#[tokio::test]
+async fn orders_as_curl_sends_them() {
+    let pool = pool(0).await;
+    for body in [r#"{"replicas":3}"#, r#"{"replicas":"max","hold_s":null}"#] {
+        assert_eq!(pool.post("/api/v1/scale", body).await.0, 202, "{body}");
+    }
+    assert_eq!(pool.post("/api/v1/pause", "").await.0, 202);
+    assert_eq!(pool.post("/api/v1/resume", "{}").await.0, 202);
+    let taken = pool.notes.taken.lock().clone();
+    assert!(!taken[0].contains(r#""until":null"#), "sixty seconds unless told otherwise: {}", taken[0]);
+    assert!(taken[1].contains(r#""until":null"#), "{}", taken[1]);
+    for body in
+        ["", "{", "{}", r#"{"replicas":-3}"#, r#"{"replicas":1,"hold":5}"#, r#"{"replicas":1,"hold_s":0}"#]
+    {
+        let (status, told) = pool.post("/api/v1/scale", body).await;
+        assert_eq!(status, 400, "{body}: {told}");
+    }
+    let (status, told) = pool.post("/api/v1/scale", " ".repeat(64 * 1024 + 1)).await;
+    assert_eq!(status, 413, "{told}");
+    assert_eq!(pool.notes.taken.lock().len(), 4);
+}
+
+#[tokio::test]
+async fn refusals_say_why() {
+    let pool = pool(0).await;
+    let error = pool.client.kill("w7").await.unwrap_err();
+    assert!(matches!(&error, ClientError::NotFound { error, .. } if error == "there is no worker `w7`"));
+    assert!(error.hint().unwrap().contains("autoscale ps"));
+    let error = pool.client.reload().await.unwrap_err();
+    assert!(matches!(&error, ClientError::Refused { status: 409, error, .. } if error.contains("min > max")));
+    *pool.notes.busy.lock() = true;
+    let error = pool.client.resume().await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { status: 503, .. }), "{error:?}");
+}
