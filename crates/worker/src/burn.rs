@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::pace::{Pace, Reading, SLICE};
 
-/// Requests that may wait for the CPU: over a hundred seconds of default work on the smallest
-/// size in use, so that a bounded burst is answered late rather than refused.
+/// Requests that may wait for the CPU: 40 s of default work for a quarter of a core, longer
+/// than a client waits, so that a burst is answered late rather than refused.
 pub(crate) const QUEUE_MAX: usize = 2048;
 
 /// Longest sleep while in debt, so that a client that has gone is noticed and skipped in time.
@@ -178,12 +178,17 @@ fn burn_until_closed(shared: &Shared, cpus: f64, clock: Clock) {
                 _ => return,
             }
         };
-        if idle {
-            pace.wait(read(), false);
-        }
         let queued = clock.uptime().saturating_sub(job.submitted);
         let mut burned = Duration::ZERO;
-        let mut wait_for_pace = || pause(shared, &job, || pace.wait(read(), true));
+        // The first look after an idle time forgets what was not used in it, and starts at once.
+        let mut busy = !idle;
+        let mut wait_for_pace = || {
+            pause(shared, &job, || {
+                let owed = pace.wait(read(), busy);
+                busy = true;
+                owed
+            })
+        };
         while burned < job.cpu && wait_for_pace() {
             let slice = (job.cpu - burned).min(SLICE);
             let cpu = burn(slice, &mut seed);

@@ -20,7 +20,7 @@ use crate::units::Rate;
 const NAP_MAX: Duration = Duration::from_millis(20);
 
 /// Changes the rate of a run under way. All clones turn the same wheel.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Throttle {
     wanted: Arc<Mutex<Option<Rate>>>,
     /// The bits of the rate set last; NaN before that.

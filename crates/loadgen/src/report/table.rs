@@ -10,8 +10,8 @@ const WIDTH: usize = 66;
 const LISTED_MAX: usize = 20;
 
 /// Why there are two rows of latencies.
-const EXPLANATION: &str = "Corrected counts from the moment a request was due, so it includes the wait \
-that a slow server forces on the requests behind; uncorrected counts from the moment it was really sent.";
+const EXPLANATION: &str = "Corrected counts from the moment a request was due, so it includes any wait for \
+a free connection or for the generator; uncorrected counts from the moment it was really sent.";
 const CLOSED: &str = "In a closed loop each request waits for the one before it: what a user arriving \
 meanwhile would have waited does not show (use --rate to see it).";
 
