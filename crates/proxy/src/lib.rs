@@ -1,1 +1,33 @@
 //! HTTP in, HTTP out, through a pool.
+//!
+//! A [`Proxy`] is a few threads, each with its own runtime, listener and connections to workers;
+//! no lock is taken on a request's path while a worker is free. It knows backends by address and
+//! id, never processes: routes come down through [`Router::replace`], drained workers go up
+//! through a [`DrainNotice`].
+//!
+//! Life of a request: `downstream` (a client's connection) → `forward` (one request) → `headers`
+//! (what may pass) → `retry` (attempts) → `waiting` (a lease) → `upstream` (a connection to the
+//! worker) → `body` (the answer, streamed or held).
+//!
+//! **The seam.** Only `downstream` knows that hyper parses what clients send; from there on a
+//! request is an `http::Request` with a `RequestBody`, an answer an `http::Response` with an
+//! `AnswerBody`. Whatever parses HTTP/1.1 for clients next replaces that file.
+
+mod answer;
+mod body;
+mod config;
+mod downstream;
+mod forward;
+mod headers;
+mod listen;
+mod refusal;
+mod retire;
+mod retry;
+mod serve;
+mod tunnel;
+mod upstream;
+mod waiting;
+
+pub use config::Config;
+pub use retire::{DrainNotice, Router};
+pub use serve::{Proxy, Shutdown, StartError};

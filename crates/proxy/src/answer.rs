@@ -1,0 +1,109 @@
+//! An answer on its way to the client; a streamed one holds its lease to the last byte.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use traffic::{Arrival, Lease, Outcome};
+
+use crate::downstream::Turn;
+use crate::serve::Thread;
+use crate::upstream::Sender;
+
+/// What a client gets.
+pub(crate) struct AnswerBody {
+    content: Content,
+    /// The client's connection is between requests once this is gone.
+    _turn: Turn,
+}
+
+enum Content {
+    /// All of it is here; its request is already counted as ended.
+    Held(Option<Bytes>),
+    Streamed {
+        body: Incoming,
+        open: Option<Open>,
+    },
+}
+
+/// All that a request occupies while its answer is streamed. Dropped, everything is given back and
+/// the request counts as cancelled: the worker's connection is closed, as the rest of the answer
+/// is still in it.
+pub(crate) struct Open {
+    pub(crate) thread: Rc<Thread>,
+    pub(crate) arrival: Arrival,
+    pub(crate) lease: Lease,
+    pub(crate) sender: Sender,
+    pub(crate) status: u16,
+}
+
+impl Open {
+    /// The answer is whole.
+    pub(crate) fn finish(self) {
+        let backend = Arc::clone(self.lease.backend());
+        self.thread.connections.give_back(&backend, self.sender);
+        let (now, outcome) = (self.thread.clock.now(), Outcome::Answered(self.status));
+        self.lease.finish(now, outcome);
+        self.arrival.finish(now, outcome);
+    }
+
+    fn fail(self) {
+        let now = self.thread.clock.now();
+        self.lease.finish(now, Outcome::Broken);
+        self.arrival.finish(now, Outcome::Broken);
+    }
+}
+
+impl AnswerBody {
+    pub(crate) fn held(bytes: Bytes, turn: Turn) -> Self {
+        Self { content: Content::Held((!bytes.is_empty()).then_some(bytes)), _turn: turn }
+    }
+
+    pub(crate) fn streamed(body: Incoming, open: Open, turn: Turn) -> Self {
+        Self { content: Content::Streamed { body, open: Some(open) }, _turn: turn }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.content {
+            Content::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Streamed { body, open } => {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                match &frame {
+                    Some(Err(_)) => open.take().into_iter().for_each(Open::fail),
+                    // The last frame of a known length is not followed by an end: nobody asks.
+                    Some(Ok(_)) if !body.is_end_stream() => {}
+                    Some(Ok(_)) | None => open.take().into_iter().for_each(Open::finish),
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Held(bytes) => bytes.is_none(),
+            Content::Streamed { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Held(bytes) => {
+                let length = bytes.as_ref().map_or(0, Bytes::len);
+                SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+            }
+            Content::Streamed { body, .. } => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The body of a request on its way to a worker: streamed, or held so that it can be sent again.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use clock::Clock;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use jiff::Timestamp;
+
+/// Bodies up to this size are held, so that an idempotent request can be sent again: most forms
+/// and API calls fit, and a queue full of them stays under 64 MiB.
+pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// What went wrong with a body on the client's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the request's body broke off or is malformed")]
+    Broken,
+    #[error("the request's body is longer than allowed")]
+    TooLarge,
+}
+
+/// How far a body has got, for whoever handed it out to be sent.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// When its latest piece was sent on.
+    pub(crate) moved_at: Cell<Timestamp>,
+    /// Whether the worker could take more than the client has sent.
+    pub(crate) starved: Cell<bool>,
+    pub(crate) fault: Cell<Option<BodyFault>>,
+}
+
+impl Progress {
+    fn new(clock: Clock) -> Rc<Self> {
+        let moved_at = Cell::new(clock.now());
+        Rc::new(Self { moved_at, starved: Cell::default(), fault: Cell::default() })
+    }
+}
+
+/// A request's body. It knows nothing of how it was parsed but hyper's `Incoming`.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    /// Read, not yet sent.
+    held: VecDeque<Bytes>,
+    held_bytes: u64,
+    /// Still to be read; `None` once all is read.
+    rest: Option<Incoming>,
+    /// Bytes that may still be read.
+    allowance: u64,
+    clock: Clock,
+    progress: Rc<Progress>,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, bytes_max: Option<u64>, clock: Clock) -> Self {
+        let rest = (!incoming.is_end_stream()).then_some(incoming);
+        Self {
+            held: VecDeque::new(),
+            held_bytes: 0,
+            rest,
+            allowance: bytes_max.unwrap_or(u64::MAX),
+            clock,
+            progress: Progress::new(clock),
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
+    }
+
+    /// Whether nothing is left to be read from the client, so that it can be sent more than once.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// Its length in bytes, if the client has told it.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// Whether a body of this many bytes is short enough to be held.
+    pub(crate) fn can_be_held(bytes: u64) -> bool {
+        usize::try_from(bytes).is_ok_and(|bytes| bytes <= HELD_BYTES_MAX)
+    }
+
+    /// Another copy of a whole body; `None` if it is not whole.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        self.is_whole().then(|| Self {
+            held: self.held.clone(),
+            held_bytes: self.held_bytes,
+            rest: None,
+            allowance: self.allowance,
+            clock: self.clock,
+            progress: Progress::new(self.clock),
+        })
+    }
+
+    /// Reads ahead until the body is whole or as much is held as may be. Dropped half way it has
+    /// lost nothing.
+    pub(crate) async fn read_ahead(&mut self) -> Result<(), BodyFault> {
+        let held_max = u64::try_from(HELD_BYTES_MAX).unwrap_or(u64::MAX);
+        while self.held_bytes < held_max {
+            let Some(read) = std::future::poll_fn(|cx| self.poll_rest(cx)).await else { break };
+            let bytes = read?;
+            self.held_bytes += length(&bytes);
+            self.held.push_back(bytes);
+        }
+        Ok(())
+    }
+
+    /// The next bytes from the client; trailers are dropped, as workers are told of none.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
+        loop {
+            let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+            let frame = ready!(Pin::new(rest).poll_frame(cx));
+            match frame {
+                Some(Ok(frame)) => {
+                    if self.rest.as_ref().is_some_and(Body::is_end_stream) {
+                        self.rest = None;
+                    }
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    let Some(allowance) = self.allowance.checked_sub(length(&bytes)) else {
+                        return Poll::Ready(Some(Err(self.fail(BodyFault::TooLarge))));
+                    };
+                    self.allowance = allowance;
+                    self.progress.moved_at.set(self.clock.now());
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
+                None => self.rest = None,
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: BodyFault) -> BodyFault {
+        self.progress.fault.set(Some(fault));
+        fault
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let this = &mut *self;
+        let next = match this.held.pop_front() {
+            Some(bytes) => {
+                this.held_bytes -= length(&bytes);
+                this.progress.moved_at.set(this.clock.now());
+                Some(Ok(bytes))
+            }
+            None => {
+                let read = this.poll_rest(cx);
+                this.progress.starved.set(read.is_pending());
+                ready!(read)
+            }
+        };
+        Poll::Ready(next.map(|read| read.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_empty() && self.rest.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.rest.as_ref().map(Incoming::size_hint).unwrap_or_else(|| SizeHint::with_exact(0));
+        let (lower, upper) = (hint.lower(), hint.upper());
+        // Upper first: `set_upper` refuses one below the lower bound.
+        match upper.and_then(|upper| upper.checked_add(self.held_bytes)) {
+            Some(upper) => hint.set_upper(upper),
+            None => hint = SizeHint::new(),
+        }
+        hint.set_lower(lower.saturating_add(self.held_bytes));
+        hint
+    }
+}

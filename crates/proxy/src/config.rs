@@ -1,0 +1,97 @@
+//! What can be set, and why the defaults are what they are.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// One thread forwards tens of thousands of requests a second; a handful of local workers never
+/// needs more than this many.
+const THREADS_MAX: usize = 4;
+/// Each takes one file descriptor, and one more while its request is at a worker; this leaves
+/// room under the 20,000 that many machines allow.
+const CONNECTIONS_MAX: usize = 8_192;
+/// A waiting request costs its connection's buffers, some 20 KiB: this many are 20 MiB, and five
+/// seconds of 200 requests a second.
+const QUEUE_MAX: usize = 1_024;
+/// Long enough for a worker to start, short enough for a person to wait.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// An honest client sends its head in one piece; a slow one on a bad line still manages.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Browsers keep connections for minutes; this is what most servers grant them.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that takes nothing of its answer for this long is gone; until then it holds a place
+/// at a worker.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// On one machine a connection is made in microseconds; a second passes only if the worker's
+/// backlog overflows.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Slow reports take tens of seconds; this is what other balancers allow.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Just below the five seconds after which widespread servers close idle connections, so that
+/// hardly ever a request meets a connection that is being closed.
+const UPSTREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Idle connections kept to each worker by each thread: more than a worker serves at once.
+const UPSTREAM_IDLE_MAX: usize = 128;
+/// Twice what the most generous of widespread servers accepts.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Settings of a [`Proxy`](crate::Proxy).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients connect; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Threads that serve; at least 1.
+    pub threads: NonZeroUsize,
+    /// Seed of request ids and of chance in balancing.
+    pub seed: u64,
+    /// Client connections at once; more wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// Requests that wait for a worker at once; more are refused.
+    pub queue_max: usize,
+    /// How long a request waits for a worker, all its waits together.
+    pub queue_timeout: Duration,
+    /// How long a request's head may take from its first byte; also a new connection's first.
+    pub header_timeout: Duration,
+    /// How long a client's connection may lie idle between requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer that is ready for it.
+    pub send_timeout: Duration,
+    /// How long connecting to a worker may take.
+    pub connect_timeout: Duration,
+    /// How long a worker may take to begin its answer, from the last byte of the request; also to
+    /// send the next piece of an answer that is held until whole.
+    pub first_byte_timeout: Duration,
+    /// How long a connection to a worker is kept without use.
+    pub upstream_idle_timeout: Duration,
+    /// How many such connections each thread keeps to each worker.
+    pub upstream_idle_max: usize,
+    /// Longest head of a request, in bytes; a longer one is answered with 431.
+    pub head_bytes_max: usize,
+    /// Longest body of a request, in bytes; a longer one is answered with 413. Bodies are streamed
+    /// and cost no memory, so there is no limit by default.
+    pub body_bytes_max: Option<u64>,
+}
+
+impl Config {
+    /// The defaults, listening on `listen`.
+    pub fn new(listen: SocketAddr) -> Self {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            listen,
+            threads: cores.min(NonZeroUsize::new(THREADS_MAX).unwrap_or(NonZeroUsize::MIN)),
+            seed: 0,
+            connections_max: CONNECTIONS_MAX,
+            queue_max: QUEUE_MAX,
+            queue_timeout: QUEUE_TIMEOUT,
+            header_timeout: HEADER_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+            send_timeout: SEND_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            first_byte_timeout: FIRST_BYTE_TIMEOUT,
+            upstream_idle_timeout: UPSTREAM_IDLE_TIMEOUT,
+            upstream_idle_max: UPSTREAM_IDLE_MAX,
+            head_bytes_max: HEAD_BYTES_MAX,
+            body_bytes_max: None,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One request: in, to a worker, and its answer out.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use rand_core::Rng;
+use rand_pcg::Pcg64;
+use traffic::{Arrival, Draw, Outcome};
+
+use crate::answer::{AnswerBody, Open};
+use crate::body::{BodyFault, RequestBody};
+use crate::downstream::{Client, Turn};
+use crate::headers::{self, Head, Hop};
+use crate::refusal::Refusal;
+use crate::retry::{self, Answer, Content, Failure};
+use crate::serve::Thread;
+use crate::tunnel;
+
+/// Answers a client's request; whatever happens, there is an answer. Dropped half way because the
+/// client is gone, it gives back all it holds.
+pub(crate) async fn answer(
+    thread: Rc<Thread>,
+    client: Rc<Client>,
+    mut request: Request<Incoming>,
+) -> Response<AnswerBody> {
+    let turn = client.turn();
+    let arrival = thread.shard.arrive(thread.clock.now());
+    let random = thread.random.borrow_mut().next_u64();
+    let draw = Draw { at: arrival.at(), random, key: client.key };
+    let to_client = hyper::upgrade::on(&mut request);
+    let (parts, incoming) = request.into_parts();
+    let hop = Hop {
+        client: &client.address,
+        own_host: &thread.own_host,
+        new_request_id: new_request_id(&thread.random),
+    };
+    let head = match headers::forward(parts, hop) {
+        Ok(head) => head,
+        Err(refusal) => return refuse(&thread, refusal, arrival, turn, None),
+    };
+    let mut body = RequestBody::new(incoming, thread.config.body_bytes_max, thread.clock);
+    if let Err(failure) = admit(&thread, &head, &mut body).await {
+        return fail(&thread, failure, arrival, turn, &head);
+    }
+    match retry::send(&thread, &head, body, draw).await {
+        Err(failure) => fail(&thread, failure, arrival, turn, &head),
+        Ok(answer) => {
+            let Answer { status, mut headers, extensions, content, lease } = answer;
+            headers::answer(&mut headers, status, &head.request_id);
+            let code = status.as_u16();
+            let body = match content {
+                Content::Held(bytes) => {
+                    let now = thread.clock.now();
+                    lease.finish(now, Outcome::Answered(code));
+                    arrival.finish(now, Outcome::Answered(code));
+                    AnswerBody::held(bytes, turn)
+                }
+                Content::Streamed(body, sender) => {
+                    let thread = Rc::clone(&thread);
+                    AnswerBody::streamed(body, Open { thread, arrival, lease, sender, status: code }, turn)
+                }
+                Content::Tunnel(to_worker) => {
+                    tunnel::open(&thread, to_client, to_worker, lease, arrival);
+                    AnswerBody::held(bytes::Bytes::new(), turn)
+                }
+            };
+            let mut response = Response::new(body);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            *response.extensions_mut() = extensions;
+            response
+        }
+    }
+}
+
+/// Refuses a body that says it is too long; holds a short one that may have to be sent again.
+async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(), Failure> {
+    let length = body.length();
+    if length.zip(thread.config.body_bytes_max).is_some_and(|(length, max)| length > max) {
+        return Err(BodyFault::TooLarge.into());
+    }
+    if head.is_idempotent() && !body.is_whole() && length.is_some_and(RequestBody::can_be_held) {
+        let held = thread.clock.timeout(thread.config.header_timeout, body.read_ahead()).await;
+        held.map_err(|_| retry::body_too_slow())??;
+    }
+    Ok(())
+}
+
+fn fail(
+    thread: &Thread,
+    failure: Failure,
+    arrival: Arrival,
+    turn: Turn,
+    head: &Head,
+) -> Response<AnswerBody> {
+    match failure {
+        Failure::Refused(refusal) => refuse(thread, refusal, arrival, turn, Some(&head.request_id)),
+        Failure::ClientGone => {
+            // Nobody reads this, unless the body was malformed rather than broken off.
+            drop(arrival);
+            let text = BodyFault::Broken.to_string();
+            respond(Refusal::bad_request("bad_body", text), turn, Some(&head.request_id))
+        }
+    }
+}
+
+fn refuse(
+    thread: &Thread,
+    refusal: Refusal,
+    arrival: Arrival,
+    turn: Turn,
+    request_id: Option<&HeaderValue>,
+) -> Response<AnswerBody> {
+    arrival.finish(thread.clock.now(), Outcome::Refused(refusal.status.as_u16()));
+    respond(refusal, turn, request_id)
+}
+
+fn respond(refusal: Refusal, turn: Turn, request_id: Option<&HeaderValue>) -> Response<AnswerBody> {
+    let (status, mut headers, bytes): (StatusCode, HeaderMap, _) = refusal.into_parts();
+    if let Some(id) = request_id {
+        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+    }
+    let mut response = Response::new(AnswerBody::held(bytes, turn));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// 32 hexadecimal digits: nobody meets two equal ones.
+fn new_request_id(random: &RefCell<Pcg64>) -> HeaderValue {
+    let mut random = random.borrow_mut();
+    let id = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
+    HeaderValue::from_str(&id).expect("hexadecimal digits are visible ASCII")
+}

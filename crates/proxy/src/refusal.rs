@@ -1,0 +1,42 @@
+//! The answers that are ours and not a worker's: a status, a reason, one line of text.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+
+/// Says in a word why a worker did not answer; its presence tells that the answer is ours.
+const REASON: HeaderName = HeaderName::from_static("x-autoscale-reason");
+/// Seconds after which trying again makes sense: about as long as a worker takes to start.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Why a request is not answered by a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// One word in snake_case, for programs.
+    pub(crate) code: &'static str,
+    /// One sentence, for people; without the status.
+    pub(crate) text: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
+        Self { status, code, text: text.into() }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, text)
+    }
+
+    /// The headers and the body that say so.
+    pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(REASON, HeaderValue::from_static(self.code));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        let line = format!("{} {}\n", self.status.as_u16(), self.text);
+        (self.status, headers, Bytes::from(line))
+    }
+}

@@ -1,0 +1,87 @@
+//! Routes down, drain notices up: the proxy's two wires to whoever runs the workers.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use tokio::sync::watch;
+use traffic::pool::AlreadyWatched;
+use traffic::{Backend, Pool, Route, Watcher, WorkerId};
+
+use crate::waiting::Waiting;
+
+/// Called with each retired worker that has no request left: once a retirement, and not after it
+/// was routed again. Called from the proxy's threads and from within [`Router::replace`], with
+/// the pool's writers locked out: it must neither block nor call the router or the pool. Sending
+/// into a channel is what it is for.
+pub type DrainNotice = Arc<dyn Fn(WorkerId) + Send + Sync>;
+
+/// Changes which workers get requests. Cheap to clone; outlives its [`Proxy`](crate::Proxy), so
+/// that workers can be drained after the last request.
+#[derive(Clone)]
+pub struct Router {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: Arc<Pool>,
+    waiting: Arc<Waiting>,
+    clock: Clock,
+    on_drained: DrainNotice,
+    /// Moves when workers were retired, so that each thread closes its idle connections to them.
+    retirements: watch::Sender<()>,
+}
+
+impl Router {
+    pub(crate) fn new(
+        pool: Arc<Pool>,
+        waiting: Arc<Waiting>,
+        clock: Clock,
+        on_drained: DrainNotice,
+    ) -> Result<Self, AlreadyWatched> {
+        let retirements = watch::Sender::new(());
+        let shared = Arc::new(Shared { pool, waiting, clock, on_drained, retirements });
+        let watcher: Arc<dyn Watcher> = shared.clone();
+        shared.pool.watch(Arc::downgrade(&watcher))?;
+        Ok(Self { shared })
+    }
+
+    /// Makes `routes` the whole ready set and returns the workers retired by that. Requests that
+    /// wait are handed to the newly ready at once; retired workers without requests have been
+    /// reported as drained when this returns.
+    ///
+    /// # Panics
+    /// As [`Pool::replace`]: two routes with one id, or a worker that moved.
+    pub fn replace(&self, routes: &[Route]) -> Vec<Arc<Backend>> {
+        let retired = self.shared.pool.replace(routes);
+        self.shared.vacated();
+        if !retired.is_empty() {
+            self.shared.retirements.send_replace(());
+        }
+        retired
+    }
+
+    /// The pool behind it.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.shared.pool
+    }
+
+    pub(crate) fn retirements(&self) -> watch::Receiver<()> {
+        self.shared.retirements.subscribe()
+    }
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("pool", &self.shared.pool).finish_non_exhaustive()
+    }
+}
+
+impl Watcher for Shared {
+    fn vacated(&self) {
+        self.waiting.serve(&self.pool, self.clock.now());
+    }
+
+    fn drained(&self, id: WorkerId) {
+        (self.on_drained)(id);
+    }
+}

@@ -1,0 +1,156 @@
+//! Attempts: which failure may be tried again on another worker, and how often.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Extensions, HeaderMap, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use traffic::{Draw, Lease, Outcome, WorkerId};
+
+use crate::body::{BodyFault, RequestBody};
+use crate::headers::Head;
+use crate::refusal::Refusal;
+use crate::serve::Thread;
+use crate::upstream::Sender;
+
+mod attempt;
+mod lease;
+
+/// An idempotent request may reach this many workers: two kills in a row are survived, and a
+/// request that itself kills workers does not kill all of them.
+const SENT_MAX: u32 = 3;
+/// A request that reached no worker is tried again until its waiting time is used up; with the
+/// pauses below that is far fewer than this.
+const UNSENT_MAX: u32 = 64;
+/// Where workers refuse one after the other, each further try waits twice as long, up to this:
+/// a worker that restarts on its old address is found soon, and no thread spins.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+
+/// A worker's answer, with all that it still occupies.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) extensions: Extensions,
+    pub(crate) content: Content,
+    pub(crate) lease: Lease,
+}
+
+/// The rest of an answer.
+pub(crate) enum Content {
+    /// All of it; the connection is free again.
+    Held(Bytes),
+    /// Still coming.
+    Streamed(Incoming, Sender),
+    /// The worker changed protocol.
+    Tunnel(OnUpgrade),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Refused(Refusal),
+    /// The client's body broke off: it is gone, or talks nonsense.
+    ClientGone,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<BodyFault> for Failure {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::Broken => Self::ClientGone,
+            BodyFault::TooLarge => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                Refusal::new(status, "body_too_large", fault.to_string()).into()
+            }
+        }
+    }
+}
+
+pub(crate) fn body_too_slow() -> Failure {
+    let text = "the request's body took too long in";
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", text).into()
+}
+
+/// How one attempt failed.
+#[derive(Debug)]
+enum Fault {
+    /// The worker got nothing of the request.
+    Unsent(String),
+    /// The worker may have got the request; nothing of its answer went to the client.
+    Broke(String),
+    /// The worker has the request and does not answer.
+    TooSlow,
+    /// It was not the worker.
+    Client(Failure),
+}
+
+/// Sends a request to one worker after another until one answers, or none may be tried any more.
+pub(crate) async fn send(
+    thread: &Thread,
+    head: &Head,
+    body: RequestBody,
+    draw: Draw,
+) -> Result<Answer, Failure> {
+    let mut body = Some(body);
+    let mut patience = thread.config.queue_timeout;
+    let mut avoid = None;
+    let (mut sent, mut unsent) = (0, 0);
+    loop {
+        let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
+        let worker = lease.backend().id();
+        let fault = match attempt::run(thread, &lease, head, &mut body).await {
+            Ok(received) => return Ok(received.under(lease)),
+            Err(fault) => fault,
+        };
+        match fault {
+            // Dropping the lease counts as cancelled: the worker is not to blame, or never knew.
+            Fault::Client(failure) => return Err(failure),
+            Fault::Unsent(cause) => {
+                drop(lease);
+                unsent += 1;
+                if unsent == UNSENT_MAX || patience.is_zero() {
+                    return Err(bad_gateway(worker, "connect_failed", &cause));
+                }
+                pause(thread, unsent, &mut patience).await;
+            }
+            Fault::Broke(cause) => {
+                lease.finish(thread.clock.now(), Outcome::Broken);
+                sent += 1;
+                if sent == SENT_MAX || !head.is_idempotent() || body.is_none() {
+                    return Err(bad_gateway(worker, "worker_failed", &cause));
+                }
+            }
+            Fault::TooSlow => {
+                lease.finish(thread.clock.now(), Outcome::Broken);
+                return Err(too_slow(worker, thread.config.first_byte_timeout));
+            }
+        }
+        avoid = Some(worker);
+        thread.shard.count_retry();
+    }
+}
+
+/// Waits before the third and further tries to connect: the second is for another worker, and
+/// comes at once.
+async fn pause(thread: &Thread, unsent: u32, patience: &mut Duration) {
+    let Some(doublings) = unsent.checked_sub(2) else { return };
+    let length = PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(PAUSE_MAX).min(*patience);
+    thread.clock.sleep(length).await;
+    *patience -= length;
+}
+
+fn bad_gateway(worker: WorkerId, code: &'static str, cause: &str) -> Failure {
+    Refusal::new(StatusCode::BAD_GATEWAY, code, format!("worker {worker} {cause}")).into()
+}
+
+fn too_slow(worker: WorkerId, after: Duration) -> Failure {
+    let text = format!("worker {worker} sent nothing for {after:?}");
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "worker_too_slow", text).into()
+}

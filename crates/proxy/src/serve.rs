@@ -1,0 +1,298 @@
+//! The threads: each a runtime, a listener, connections of its own.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clock::Clock;
+use http::HeaderValue;
+use rand_pcg::Pcg64;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use traffic::pool::AlreadyWatched;
+use traffic::{Meter, Pool, Shard};
+
+use crate::retire::{DrainNotice, Router};
+use crate::upstream::Connections;
+use crate::waiting::Waiting;
+use crate::{Config, downstream, listen};
+
+/// How often a thread looks for connections to workers that have been idle too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// After a failed accept (no file descriptors left, mostly) the next is tried this much later.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The balancer could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address could not be listened on; `AddrInUse` when another program has it.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The pool belongs to another proxy.
+    #[error(transparent)]
+    Watched(#[from] AlreadyWatched),
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Client connections that were cut because they had not finished in time.
+    pub cut: usize,
+}
+
+/// A running balancer. Dropped, it cuts all connections; [`shutdown`](Proxy::shutdown) lets them
+/// finish.
+#[derive(Debug)]
+pub struct Proxy {
+    local_addr: SocketAddr,
+    router: Router,
+    clock: Clock,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+    threads: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    handle: JoinHandle<usize>,
+    /// Resolves when the thread is about to end.
+    ended: oneshot::Receiver<()>,
+}
+
+/// What a thread's requests share.
+pub(crate) struct Thread {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) shard: Arc<Shard>,
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) random: RefCell<Pcg64>,
+    pub(crate) own_host: HeaderValue,
+    /// Client connections and tunnels.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// What a thread is started with.
+struct Seed {
+    index: usize,
+    config: Config,
+    clock: Clock,
+    pool: Arc<Pool>,
+    waiting: Arc<Waiting>,
+    shard: Arc<Shard>,
+    permits: Arc<Semaphore>,
+    retirements: watch::Receiver<()>,
+    local_addr: SocketAddr,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl Proxy {
+    /// Starts serving. `pool` must not have a watcher: this proxy becomes it. Each thread counts
+    /// in its own shard of `meter`.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, a thread cannot be started, or the pool belongs to
+    /// another proxy.
+    pub fn start(
+        config: Config,
+        pool: Arc<Pool>,
+        meter: &Meter,
+        clock: Clock,
+        on_drained: DrainNotice,
+    ) -> Result<Self, StartError> {
+        let address = config.listen;
+        let not_listening = |cause| StartError::Listen { address, cause };
+        let listeners = listen::bind(address, config.threads.get()).map_err(not_listening)?;
+        let local_addr = listeners[0].local_addr().map_err(not_listening)?;
+        let waiting = Arc::new(Waiting::new(config.queue_max));
+        let router = Router::new(Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
+        let permits = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
+        let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+        // Built as it grows: if a thread cannot be started, dropping it ends those that were.
+        let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let seed = Seed {
+                index,
+                config: config.clone(),
+                clock,
+                pool: Arc::clone(&pool),
+                waiting: Arc::clone(&waiting),
+                shard: meter.shard(index),
+                permits: Arc::clone(&permits),
+                retirements: proxy.router.retirements(),
+                local_addr,
+                stopping: proxy.stopping.clone(),
+                cut: proxy.cut.clone(),
+            };
+            proxy.threads.push(start_thread(seed, listener).map_err(StartError::Thread)?);
+        }
+        Ok(proxy)
+    }
+
+    /// Where clients connect.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What changes the workers that get requests; may be kept beyond the proxy.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Stops accepting, lets requests finish for up to `grace`, then cuts what is left. When it
+    /// returns, no thread of the proxy runs. Connections that the kernel had accepted are served
+    /// first: a request that got in is answered.
+    pub async fn shutdown(mut self, grace: Duration) -> Shutdown {
+        self.stopping.cancel();
+        let threads = std::mem::take(&mut self.threads);
+        let (handles, ended): (Vec<_>, Vec<_>) = threads.into_iter().map(|t| (t.handle, t.ended)).unzip();
+        let mut all_ended = std::pin::pin!(futures_util::future::join_all(ended));
+        tokio::select! {
+            _ = &mut all_ended => {}
+            () = self.clock.sleep(grace) => {
+                self.cut.cancel();
+                all_ended.await;
+            }
+        }
+        // A thread that panicked has cut its connections; the panic has been reported.
+        Shutdown { cut: handles.into_iter().map(|handle| handle.join().unwrap_or_default()).sum() }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.cut.cancel();
+        for thread in self.threads.drain(..) {
+            // Quick: nothing is waited for once `cut` is set. A panic has been reported.
+            let _ = thread.handle.join();
+        }
+    }
+}
+
+fn start_thread(seed: Seed, listener: StdListener) -> io::Result<Running> {
+    let (started, starting) = std::sync::mpsc::sync_channel(1);
+    let (ending, ended) = oneshot::channel();
+    let name = format!("proxy-{}", seed.index);
+    let handle = std::thread::Builder::new().name(name).spawn(move || {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = started.send(Err(error));
+                return 0;
+            }
+        };
+        let cut = runtime.block_on(serve(seed, listener, started));
+        // Cuts what is left, and gives back its leases.
+        drop(runtime);
+        let _ = ending.send(());
+        cut
+    })?;
+    let running = Running { handle, ended };
+    match starting.recv() {
+        Ok(Ok(())) => Ok(running),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("the thread ended before it had started")),
+    }
+}
+
+/// Serves until told to stop; returns how many connections were left when told to cut.
+async fn serve(
+    seed: Seed,
+    listener: StdListener,
+    started: std::sync::mpsc::SyncSender<io::Result<()>>,
+) -> usize {
+    let Seed { permits, retirements, cut, local_addr, .. } = &seed;
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return 0;
+        }
+    };
+    let stream = u128::try_from(seed.index).unwrap_or_default();
+    let thread = Rc::new(Thread {
+        connections: Rc::new(Connections::new(&seed.config, seed.clock)),
+        random: RefCell::new(Pcg64::new(seed.config.seed.into(), stream)),
+        own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
+        config: seed.config.clone(),
+        clock: seed.clock,
+        pool: Arc::clone(&seed.pool),
+        waiting: Arc::clone(&seed.waiting),
+        shard: Arc::clone(&seed.shard),
+        tasks: TaskTracker::new(),
+        stopping: seed.stopping.clone(),
+    });
+    let _ = started.send(Ok(()));
+    tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
+    accept(&thread, listener, permits).await;
+    thread.tasks.close();
+    tokio::select! {
+        biased;
+        () = thread.tasks.wait() => 0,
+        () = cut.cancelled() => thread.tasks.len(),
+    }
+}
+
+/// Accepts until told to stop, and then what the kernel has accepted by that time.
+async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaphore>) {
+    let next = async || {
+        let permit = Arc::clone(permits).acquire_owned().await.ok();
+        (permit, listener.accept().await)
+    };
+    loop {
+        let (permit, accepted) = tokio::select! {
+            biased;
+            () = thread.stopping.cancelled() => break,
+            next = next() => next,
+        };
+        match accepted {
+            Ok((stream, client)) => welcome(thread, stream, client, permit),
+            Err(_) => thread.clock.sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    // Closing a listener resets the connections in its backlog. These get no permit: the backlog
+    // bounds them, and their clients have been waiting.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, client)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            welcome(thread, stream, client, None);
+        }
+    }
+}
+
+fn welcome(thread: &Rc<Thread>, stream: TcpStream, client: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
+    // Fails only for a connection that is gone already.
+    let _ = stream.set_nodelay(true);
+    thread.tasks.spawn_local(downstream::serve(Rc::clone(thread), stream, client.ip(), permit));
+}
+
+/// Closes idle connections to workers: at once when workers retire, else when their time is up.
+async fn sweep(thread: Rc<Thread>, mut retirements: watch::Receiver<()>) {
+    loop {
+        // An error means that the router is gone, and with it the thread's reason to be.
+        match thread.clock.timeout(SWEEP_EVERY, retirements.changed()).await {
+            Ok(Err(_)) => return,
+            Ok(Ok(())) | Err(_) => thread.connections.sweep(&thread.pool.ready()),
+        }
+    }
+}

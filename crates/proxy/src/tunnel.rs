@@ -1,0 +1,31 @@
+//! After `101 Switching Protocols`: bytes both ways, until both ends are done.
+
+use std::rc::Rc;
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use traffic::{Arrival, Lease, Outcome};
+
+use crate::serve::Thread;
+
+/// Connects the two ends once both have changed protocol. The lease is held throughout: the
+/// worker is busy with this connection, and must not be taken for drained.
+pub(crate) fn open(
+    thread: &Rc<Thread>,
+    client: OnUpgrade,
+    worker: OnUpgrade,
+    lease: Lease,
+    arrival: Arrival,
+) {
+    let clock = thread.clock;
+    thread.tasks.spawn_local(async move {
+        // An end that fails to change protocol has closed its connection; the other follows.
+        let Ok((client, worker)) = futures_util::future::try_join(client, worker).await else { return };
+        let (mut client, mut worker) = (TokioIo::new(client), TokioIo::new(worker));
+        // How the conversation ended is between the two ends.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
+        let (now, outcome) = (clock.now(), Outcome::Answered(101));
+        lease.finish(now, outcome);
+        arrival.finish(now, outcome);
+    });
+}

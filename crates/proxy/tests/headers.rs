@@ -1,0 +1,175 @@
+//! What workers and clients see of each other's headers, and requests that are refused.
+
+use std::time::Duration;
+
+use crate::support::{Balancer, Setup, Worker, soon};
+
+#[tokio::test]
+async fn workers_see_who_asked_and_nothing_of_the_hop() {
+    let worker = Worker::answering("ok").await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client
+        .send("GET /a HTTP/1.1\r\nHost: shop.test\r\nConnection: x-hop\r\nX-Hop: 1\r\nTE: trailers\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    let seen = worker.seen().remove(0);
+    assert!(seen.starts_with("GET /a HTTP/1.1\r\n"), "{seen}");
+    for line in [
+        "host: shop.test",
+        "x-forwarded-for: 9.9.9.9, 127.0.0.1",
+        "x-forwarded-proto: http",
+        "x-forwarded-host: shop.test",
+    ] {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{line} in {seen}");
+    }
+    for gone in ["x-hop", "te:", "connection:"] {
+        assert!(!seen.contains(gone), "{gone} in {seen}");
+    }
+    let request_id = answer.header("x-request-id").unwrap();
+    assert_eq!(request_id.len(), 32);
+    assert!(seen.contains(&format!("x-request-id: {request_id}\r\n")), "{seen}");
+}
+
+#[tokio::test]
+async fn request_ids_differ_between_requests_and_repeat_with_the_seed() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let setup = Setup::with(|config| {
+            config.seed = 7;
+            config.threads = std::num::NonZeroUsize::MIN;
+            config.queue_timeout = Duration::from_millis(1);
+        });
+        let balancer = setup.start();
+        let mut client = balancer.connect().await;
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(client.get("/").await.header("x-request-id").unwrap().to_owned());
+        }
+        runs.push(ids);
+    }
+    assert_ne!(runs[0][0], runs[0][1]);
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn a_workers_hop_is_not_the_clients() {
+    let worker = Worker::start(|mut conversation| async move {
+        conversation.request().await.unwrap();
+        conversation
+            .send("HTTP/1.1 201 Created\r\nconnection: close, x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=1\r\nserver: app\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+            .await;
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    for _ in 0..2 {
+        let answer = client.get("/").await;
+        assert_eq!((answer.status, answer.body.as_str(), answer.header("server")), (201, "ok", Some("app")));
+        for gone in ["connection", "x-hop", "keep-alive"] {
+            assert_eq!(answer.header(gone), None, "{gone}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_with_a_reason() {
+    let worker = Worker::answering("ok").await;
+    let balancer = Setup::with(|config| config.body_bytes_max = Some(1_000)).before(&[&worker]);
+    let cases = [
+        ("GET / HTTP/1.1\r\n\r\n", 400, Some("no_host")),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400, Some("several_hosts")),
+        ("CONNECT a.test:80 HTTP/1.1\r\nhost: a.test\r\n\r\n", 501, Some("connect")),
+        ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n", 413, Some("body_too_large")),
+        ("GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400, None),
+        ("GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400, None),
+        ("GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 400, None),
+        ("complete nonsense\r\n\r\n", 400, None),
+    ];
+    for (request, status, reason) in cases {
+        let mut client = balancer.connect().await;
+        client.send(request).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("x-autoscale-reason")), (status, reason), "{request}");
+    }
+    assert!(worker.seen().is_empty(), "{:?}", worker.seen());
+}
+
+#[tokio::test]
+async fn a_streamed_body_that_grows_too_long_is_refused() {
+    let worker = Worker::answering("ok").await;
+    let balancer = Setup::with(|config| config.body_bytes_max = Some(10)).before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n6\r\n123456\r\n0\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("x-autoscale-reason")), (413, Some("body_too_large")));
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let balancer = Setup::default().start();
+    let mut client = balancer.connect().await;
+    client.send(&format!("GET / HTTP/1.1\r\nhost: a\r\nx-long: {}\r\n\r\n", "x".repeat(70_000))).await;
+    assert_eq!(client.answer().await.status, 431);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off() {
+    let balancer = Setup::with(|config| config.header_timeout = Duration::from_millis(50)).start();
+    let mut client = balancer.connect().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("x-autoscale-reason")), (408, Some("header_timeout")));
+    let mut silent = balancer.connect().await;
+    assert_eq!(silent.rest().await, "", "closed without a word");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_time_and_not_before() {
+    let worker = Worker::answering("ok").await;
+    let setup = Setup::with(|config| {
+        config.header_timeout = Duration::from_millis(50);
+        config.idle_timeout = Duration::from_millis(400);
+    });
+    let balancer = setup.before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client.get("/").await;
+    let idle_since = balancer.clock.uptime();
+    assert_eq!(soon("closed", client.rest()).await, "");
+    let idle = balancer.clock.uptime() - idle_since;
+    assert!(idle >= Duration::from_millis(350), "closed after {idle:?}: the head's time-out was used");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_place() {
+    let worker = Worker::start(|mut conversation| async move {
+        conversation.request().await.unwrap();
+        conversation.answer(&"x".repeat(50_000_000)).await;
+    })
+    .await;
+    let setup = Setup::with(|config| {
+        config.header_timeout = Duration::from_millis(50);
+        config.send_timeout = Duration::from_millis(200);
+    });
+    let balancer = setup.before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.head().await;
+    crate::support::until("given up", || balancer.in_flight() == 0).await;
+    assert_eq!(balancer.reading().cancelled, 1);
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_the_clients_fault() {
+    let worker = Worker::start(|mut conversation| async move {
+        conversation.request().await;
+    })
+    .await;
+    let balancer =
+        Setup::with(|config| config.first_byte_timeout = Duration::from_millis(100)).before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("x-autoscale-reason")), (408, Some("body_timeout")));
+    assert_eq!(balancer.router.pool().backends()[0].requests, 0, "not counted against the worker");
+}

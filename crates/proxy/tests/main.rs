@@ -1,0 +1,11 @@
+//! The balancer from outside, over real sockets.
+#![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
+
+mod drain;
+mod forwarding;
+mod headers;
+mod retry;
+mod shutdown;
+mod support;
+mod upgrade;
+mod waiting;
