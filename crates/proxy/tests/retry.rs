@@ -162,13 +162,12 @@ async fn a_request_whose_worker_died_waits_for_the_next() {
 async fn a_worker_that_comes_back_on_its_address_is_found() {
     let gone = Worker::refusing().await;
     let balancer = Balancer::before(&[&gone]);
-    let address = gone.address;
     let request = tokio::spawn({
         let address = balancer.proxy.local_addr();
         async move { crate::support::Client::connect(address).await.get("/").await }
     });
     until("refused more than once", || balancer.reading().retries >= 2).await;
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let listener = gone.rise();
     let back = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut stream, _) = listener.accept().await.unwrap();

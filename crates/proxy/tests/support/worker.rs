@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Listens on a port of its own; dropped, it closes everything, as a killed process does.
@@ -13,6 +13,8 @@ pub(crate) struct Worker {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
+    /// Keeps a dead worker's port, so that it refuses and no other test's server answers there.
+    grave: Mutex<Option<TcpSocket>>,
 }
 
 /// One connection to a worker.
@@ -46,7 +48,7 @@ impl Worker {
                 }
             }
         });
-        Self { address, seen, task }
+        Self { address, seen, task, grave: Mutex::default() }
     }
 
     /// Answers every request with 200 and `body`.
@@ -66,10 +68,19 @@ impl Worker {
         worker
     }
 
-    /// Closes listener and connections.
+    /// Closes listener and connections; from then on the address refuses.
     pub(crate) async fn kill(&self) {
         self.task.abort();
         super::until("the worker is dead", || self.task.is_finished()).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        *self.grave.lock().unwrap() = Some(socket);
+    }
+
+    /// Listens again where a killed worker did.
+    pub(crate) fn rise(&self) -> TcpListener {
+        self.grave.lock().unwrap().take().unwrap().listen(16).unwrap()
     }
 
     /// The heads, and bodies if whole, of all requests so far.
