@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Cycle;
-use crate::decision::{Because, Blocked, Decision, InForce, Step};
-use crate::limits::{Limits, bounds};
+use crate::decision::{Because, Blocked, Boost, Decision, InForce, Step, Text};
+use crate::limits::{Limits, Meets, bounds};
 use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
 
@@ -56,14 +56,14 @@ impl ControllerConfig {
 struct Held {
     replicas: u32,
     until: Option<Timestamp>,
-    by: String,
+    because: Text,
 }
 
 /// An order to change nothing.
 #[derive(Clone, Debug)]
 struct Paused {
     until: Option<Timestamp>,
-    by: String,
+    because: Text,
 }
 
 /// Decides, turn by turn. Cannot fail, wait, log or read a clock.
@@ -73,6 +73,8 @@ pub struct Controller {
     limits: Limits,
     held: Option<Held>,
     paused: Option<Paused>,
+    /// At least so many until then.
+    boost: Option<Boost>,
     /// When the policy is to be asked next; `None` before the first turn.
     due: Option<Timestamp>,
 }
@@ -81,9 +83,10 @@ impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(config: ControllerConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let policy = policy::build(&config.policy)?;
-        let limits = Limits::new(config.min, config.max);
-        Ok(Self { config, policy, limits, held: None, paused: None, due: None })
+        let mut built = policy::build(&config.policy)?;
+        built.policy.bounds(config.min, config.max);
+        let limits = Limits::with(built.limits, config.min, config.max);
+        Ok(Self { config, policy: built.policy, limits, held: None, paused: None, boost: None, due: None })
     }
 
     /// The configuration in force.
@@ -109,6 +112,7 @@ impl Controller {
         let current = seen.fleet.desired;
         let refused = self.take_orders(seen);
         self.expire(seen.at);
+        self.limits.observe(seen);
         self.policy.observe(seen);
 
         // Asked also while an order overrules it: its datapoints must stay those of the present.
@@ -117,24 +121,46 @@ impl Controller {
         } else {
             self.between_turns(seen.at, current)
         };
-        if let Some(paused) = &self.paused {
-            overrule(&mut said, paused_step(paused, current), paused.until);
-        } else if let Some(held) = &self.held {
-            overrule(&mut said, held_step(held), held.until);
+        let mut overruled = None;
+        let mut limited = self.limits.apply(seen, said.step.replicas, said.meets);
+        if let Some((order, until)) = self.order(current) {
+            limited = self.limits.apply(seen, order.replicas, Meets::Bounds);
+            said.blocked_by = vec![Blocked { by: order.rule.clone(), until, because: order.because.clone() }];
+            said.nearest_flip = None;
+            overruled = Some(std::mem::replace(&mut said.step, order));
         }
+        said.blocked_by.extend(limited.blocked_by);
         said.blocked_by.extend(refused);
-        let limited = self.limits.apply(seen, &said.step);
 
-        Decision {
+        let decision = Decision {
             current,
             recommended: said.step,
-            limited,
+            limited: limited.steps,
             blocked_by: said.blocked_by,
             excluded: said.excluded,
             nearest_flip: said.nearest_flip,
             measured: said.measured.or_else(|| self.policy.measured()),
             in_force: self.in_force(),
+            raw: said.raw,
+            overruled,
+            alarms: said.alarms,
+            members: said.members,
+            boost: self.boost,
+        };
+        self.limits.settled(seen, decision.desired());
+        decision
+    }
+
+    /// The order that stands in the policy's place, and until when.
+    fn order(&self, current: u32) -> Option<(Step, Option<Timestamp>)> {
+        if let Some(paused) = &self.paused {
+            let because = Because::plain(paused.because.clone());
+            return Some((Step { rule: "paused".into(), replicas: current, because }, paused.until));
         }
+        let held = self.held.as_ref()?;
+        let numbers = [("replicas", f64::from(held.replicas))];
+        let because = Because::new(held.because.clone(), numbers);
+        Some((Step { rule: "by_hand".into(), replicas: held.replicas, because }, held.until))
     }
 
     /// Applies orders in the order in which they came; returns those that could not be.
@@ -152,15 +178,22 @@ impl Controller {
                     // Several "+1" in a row must count from what can be, not from wishes.
                     let replicas =
                         if matches!(to, ScaleTo::By(_)) { bounds::clamp(&self.config, asked) } else { asked };
-                    self.held = Some(Held { replicas, until: *until, by: by.clone() });
+                    let because = format!("{{replicas}} replicas ordered by {by}").into();
+                    self.held = Some(Held { replicas, until: *until, because });
                     self.paused = None;
                 }
                 Command::Pause { until, by } => {
-                    self.paused = Some(Paused { until: *until, by: by.clone() });
+                    self.paused = Some(Paused { until: *until, because: format!("paused by {by}").into() });
+                }
+                Command::Boost { min, until, .. } => {
+                    self.boost = Some(Boost { min: *min, until: *until });
+                    self.limits.boost(self.boost);
                 }
                 Command::Resume { .. } => {
                     self.held = None;
                     self.paused = None;
+                    self.boost = None;
+                    self.limits.boost(None);
                 }
                 Command::Reload { config, .. } => refused.extend(self.reload(config).err()),
             }
@@ -176,12 +209,13 @@ impl Controller {
             because: Because::text(format!("the new configuration is refused, the old one stays: {error}")),
         })?;
         if config.policy != self.config.policy {
-            self.policy = built;
+            self.policy = built.policy;
         }
+        self.policy.bounds(config.min, config.max);
         if config.interval != self.config.interval {
             self.due = None;
         }
-        self.limits = Limits::new(config.min, config.max);
+        self.limits.replace(built.limits, config.min, config.max);
         self.config = config.clone();
         Ok(())
     }
@@ -190,6 +224,7 @@ impl Controller {
         let over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
         self.held.take_if(|held| over(held.until));
         self.paused.take_if(|paused| over(paused.until));
+        self.boost.take_if(|boost| over(Some(boost.until)));
     }
 
     /// Whether the policy is to be asked now; if so, notes when next.
@@ -211,11 +246,9 @@ impl Controller {
 
     fn between_turns(&self, now: Timestamp, current: u32) -> Recommendation {
         let left = self.due.map_or(0.0, |due| due.duration_since(now).as_secs_f64());
-        Recommendation::hold(
-            current,
-            "between_turns",
-            Because::new("the policy is asked again in {left} s", [("left", left)]),
-        )
+        let because = Because::new("the policy is asked again in {left} s", [("left", left)]);
+        let said = Recommendation::hold(current, "between_turns", because);
+        Recommendation { meets: Meets::Bounds, ..said }
     }
 
     fn in_force(&self) -> InForce {
@@ -229,31 +262,6 @@ impl Controller {
             held_until: self.held.as_ref().and_then(|held| held.until),
         }
     }
-}
-
-fn held_step(held: &Held) -> Step {
-    let because = Because::text(format!("{} replicas ordered by {}", held.replicas, held.by));
-    Step { rule: "by_hand".into(), replicas: held.replicas, because }
-}
-
-fn paused_step(paused: &Paused, current: u32) -> Step {
-    Step {
-        rule: "paused".into(),
-        replicas: current,
-        because: Because::text(format!("paused by {}", paused.by)),
-    }
-}
-
-/// Puts an order in the place of what the policy asked for, and says so.
-fn overrule(said: &mut Recommendation, order: Step, until: Option<Timestamp>) {
-    let because = Because {
-        sentence: format!("{}; the policy says {}: {}", order.because, said.step.replicas, said.step.because)
-            .into(),
-        numbers: Vec::new(),
-    };
-    said.blocked_by = vec![Blocked { by: order.rule.clone(), until, because }];
-    said.nearest_flip = None;
-    said.step = order;
 }
 
 #[cfg(test)]

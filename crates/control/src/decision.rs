@@ -2,68 +2,21 @@
 //! disagree.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use traffic::WorkerId;
 
+pub use crate::because::{Because, Text};
+pub use crate::decision::alarm::{Alarm, AlarmState};
+pub use crate::decision::condition::{Condition, ConditionKind};
+
+pub mod alarm;
+pub mod condition;
+
 /// Name of a rule, as in `above_up`, `bounds`, `cooldown`.
 pub type RuleId = Cow<'static, str>;
-
-/// Numbers and the sentence that they belong into. Text is made only when shown.
-///
-/// `sentence` has a `{name}` for each number: `"cpu {cpu} % > {up} %"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Because {
-    /// With a `{name}` for each number.
-    pub sentence: Cow<'static, str>,
-    /// Name and value, in order of appearance.
-    pub numbers: Vec<(Cow<'static, str>, f64)>,
-}
-
-impl Because {
-    /// A reason with its numbers.
-    pub fn new<const N: usize>(sentence: &'static str, numbers: [(&'static str, f64); N]) -> Self {
-        let numbers = numbers.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-        Self { sentence: Cow::Borrowed(sentence), numbers }
-    }
-
-    /// A reason made of text that is only known at run time.
-    pub fn text(sentence: String) -> Self {
-        Self { sentence: Cow::Owned(sentence), numbers: Vec::new() }
-    }
-}
-
-impl fmt::Display for Because {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest: &str = &self.sentence;
-        while let Some((before, after)) = rest.split_once('{') {
-            f.write_str(before)?;
-            let named = after.split_once('}').and_then(|(name, tail)| {
-                let found = self.numbers.iter().find(|(known, _)| known == name)?;
-                Some((found.1, tail))
-            });
-            match named {
-                Some((value, tail)) => {
-                    write_number(f, value)?;
-                    rest = tail;
-                }
-                None => {
-                    f.write_str("{")?;
-                    rest = after;
-                }
-            }
-        }
-        f.write_str(rest)
-    }
-}
-
-/// Whole numbers bare, others with one decimal.
-fn write_number(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
-    if (value - value.round()).abs() < 0.05 { write!(f, "{value:.0}") } else { write!(f, "{value:.1}") }
-}
 
 /// One rule's say: this many replicas, because.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +119,39 @@ pub struct Decision {
     pub measured: Option<Measured>,
     /// Configuration and orders in force.
     pub in_force: InForce,
+    /// What the formula gave before its own tolerance and checks, where it has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Step>,
+    /// What the policy asked for while an order stood in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overruled: Option<Step>,
+    /// Alarms behind it, for policies that have such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Alarm>,
+    /// What each member of a combination asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Member>,
+    /// The boost in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boost: Option<Boost>,
+}
+
+/// At least so many replicas for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boost {
+    /// How many.
+    pub min: u32,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// One policy's say in a combination of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub policy: Text,
+    /// What it asked for, after its own limits.
+    pub step: Step,
 }
 
 impl Decision {
@@ -182,18 +168,5 @@ impl Decision {
     /// How many more (or fewer) replicas than before.
     pub fn change(&self) -> i64 {
         i64::from(self.desired()) - i64::from(self.current)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_shows_its_numbers() {
-        let because = Because::new("cpu {cpu} % > {up} %", [("cpu", 81.27), ("up", 35.0)]);
-        assert_eq!(because.to_string(), "cpu 81.3 % > 35 %");
-        let odd = Because::text("a {brace} and a {".to_owned());
-        assert_eq!(odd.to_string(), "a {brace} and a {");
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Time and randomness are arguments; nothing here sleeps, logs, reads a clock or does I/O.
 
+mod because;
 pub mod controller;
 pub mod cycle;
 pub mod decision;
 pub mod fleet;
 pub mod ledger;
 pub mod limits;
+mod number;
 pub mod observation;
 pub mod policy;
 pub mod span;
@@ -17,10 +19,15 @@ mod made_up;
 
 pub use controller::{Controller, ControllerConfig};
 pub use cycle::{Applied, Cycle};
-pub use decision::{Because, Blocked, Decision, Excluded, Flip, InForce, Measured, RuleId, Step};
+pub use decision::{
+    Alarm, AlarmState, Because, Blocked, Boost, Condition, ConditionKind, Decision, Excluded, Flip, InForce,
+    Measured, Member, RuleId, Step, Text,
+};
 pub use fleet::Fleet;
 pub use fleet::config::FleetConfig;
 pub use fleet::event::{Effect, Event};
 pub use fleet::status::{Exit, FleetStatus, State, Transition};
-pub use observation::{Command, Observation, Reading, ScaleTo, WorkerSeen};
+pub use observation::{
+    Command, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent, ScaleTo, WorkerSeen,
+};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};

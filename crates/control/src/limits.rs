@@ -1,30 +1,263 @@
-//! Limits on what a policy asks for, in one order for all policies; each speaks at most once.
+//! Limits on what a policy asks for, in one order for all policies: stabilization → rate →
+//! flap budget → boost → wake → bounds. Each speaks at most once.
 
 pub mod bounds;
+pub mod flap_budget;
+pub mod rate;
+pub mod stabilization;
 pub mod wake;
 
-use crate::decision::Step;
-use crate::observation::Observation;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Because, Blocked, Boost, Step};
+use crate::number;
+use crate::observation::{Observation, ScaleEvent};
+
+/// Limits beyond the bounds: a policy brings its own, settings may replace them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Acts on the most cautious recommendation of a window.
+    pub stabilization: stabilization::Windows,
+    /// How much may change within a time; `None`: as much as asked for.
+    pub rate: Option<rate::Behavior>,
+    /// How many workers may be started within a time; `None`: any number.
+    pub flap_budget: Option<flap_budget::FlapBudget>,
+}
+
+/// Whom a number comes from, and so which limits it meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Meets {
+    /// A policy's recommendation: all of them.
+    #[default]
+    All,
+    /// An order, or a policy that is not asked at this turn: boost, wake and bounds.
+    Bounds,
+    /// A policy that was switched off from outside: none.
+    None,
+}
+
+/// What the limits made of a number.
+#[derive(Debug, Default)]
+pub struct Limited {
+    /// A step for each limit that changed it, in order.
+    pub steps: Vec<Step>,
+    /// Limits that kept it from changing, with their ends.
+    pub blocked_by: Vec<Blocked>,
+}
+
+impl Limited {
+    fn push(&mut self, seen: &Observation, step: Step, until: Option<Timestamp>) {
+        if step.replicas == seen.fleet.desired {
+            self.blocked_by.push(Blocked { by: step.rule.clone(), until, because: step.because.clone() });
+        }
+        self.steps.push(step);
+    }
+}
 
 /// The limits of one pool.
 #[derive(Clone, Debug)]
 pub struct Limits {
     min: u32,
     max: u32,
+    rules: Rules,
+    stabilization: stabilization::Memory,
+    events: Events,
+    boost: Option<Boost>,
+    begun: bool,
 }
 
 impl Limits {
-    /// Limits with these bounds.
+    /// Limits with these bounds and nothing else.
     pub fn new(min: u32, max: u32) -> Self {
-        Self { min, max }
+        Self::with(Rules::default(), min, max)
     }
 
-    /// Runs `asked` through every limit; returns a step for each that changed the number.
-    pub fn apply(&self, seen: &Observation, asked: &Step) -> Vec<Step> {
-        let mut trail = Vec::new();
-        trail.extend(wake::limit(seen, asked.replicas));
-        let replicas = trail.last().unwrap_or(asked).replicas;
-        trail.extend(bounds::limit(self.min, self.max, replicas));
-        trail
+    /// Limits with these rules and bounds.
+    pub fn with(rules: Rules, min: u32, max: u32) -> Self {
+        let keep = rules.longest_period();
+        Self {
+            min,
+            max,
+            rules,
+            stabilization: stabilization::Memory::default(),
+            events: Events { keep, ..Events::default() },
+            boost: None,
+            begun: false,
+        }
     }
+
+    /// Goes on with other bounds, and other rules where given; what was seen is kept.
+    pub(crate) fn replace(&mut self, rules: Rules, min: u32, max: u32) {
+        (self.min, self.max) = (min, max);
+        self.events.keep = rules.longest_period();
+        self.rules = rules;
+    }
+
+    /// Raises the floor for a time; `None` ends that.
+    pub(crate) fn boost(&mut self, boost: Option<Boost>) {
+        self.boost = boost;
+    }
+
+    /// Takes up what came before the first turn, and drops what was not carried out.
+    pub(crate) fn observe(&mut self, seen: &Observation) {
+        self.events.confirm(seen.fleet.desired);
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let past = seen.history.as_deref();
+        self.events.load(past.map_or(&[][..], |past| &past.scale_events));
+        match past.and_then(|past| past.recommendations.as_ref()) {
+            Some(known) => self.stabilization.load(known),
+            None => self.stabilization.remember(seen.at, seen.fleet.desired, &self.rules.stabilization),
+        }
+    }
+
+    /// Runs `asked` through the limits that it meets. Call [`Limits::settled`] with the outcome.
+    pub(crate) fn apply(&mut self, seen: &Observation, asked: u32, meets: Meets) -> Limited {
+        let mut out = Limited::default();
+        if meets == Meets::None {
+            return out;
+        }
+        let mut replicas = asked;
+        if meets == Meets::All {
+            replicas = self.throttle(seen, replicas, &mut out);
+        }
+        if let Some(Boost { min, until }) = self.boost.filter(|boost| boost.until > seen.at)
+            && let Some(step) = boost(min, replicas)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, Some(until));
+        }
+        if let Some(step) = wake::limit(seen, replicas) {
+            replicas = step.replicas;
+            out.push(seen, step, None);
+        }
+        // A bound that stops a change is the end of the trail already; it has no end of its own.
+        out.steps.extend(bounds::limit(self.min, self.max, replicas));
+        out
+    }
+
+    /// Remembers what was decided, so that rates count it.
+    pub(crate) fn settled(&mut self, seen: &Observation, desired: u32) {
+        self.events.note(seen.at, seen.fleet.desired, desired);
+    }
+
+    fn throttle(&mut self, seen: &Observation, asked: u32, out: &mut Limited) -> u32 {
+        let (now, current) = (seen.at, seen.fleet.desired);
+        let mut replicas = asked;
+        if let Some((step, until)) = self.stabilization.limit(now, current, asked, &self.rules.stabilization)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, until);
+        }
+        if let Some(behavior) = &self.rules.rate
+            && let Some((step, until)) =
+                behavior.limit(now, current, replicas, (self.min, self.max), &self.events)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, until);
+        }
+        if let Some(budget) = &self.rules.flap_budget
+            && let Some((step, until)) = budget.limit(now, current, replicas, &self.events)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, until);
+        }
+        replicas
+    }
+}
+
+fn boost(min: u32, asked: u32) -> Option<Step> {
+    if asked >= min {
+        return None;
+    }
+    let numbers = [("asked", f64::from(asked)), ("min", f64::from(min))];
+    let because = Because::new("{asked} asked for, a boost demands at least {min}", numbers);
+    Some(Step { rule: "boost".into(), replicas: min, because })
+}
+
+impl Rules {
+    fn longest_period(&self) -> Duration {
+        let rate = self.rate.as_ref().map_or(Duration::ZERO, rate::Behavior::longest_period);
+        rate.max(self.flap_budget.map_or(Duration::ZERO, |budget| budget.within))
+    }
+
+    /// Refuses values that make no sense.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.stabilization.check()?;
+        self.rate.as_ref().map_or(Ok(()), rate::Behavior::check)
+    }
+}
+
+/// Changes that are kept at most; older ones are forgotten. A change at every turn of 10 ms
+/// for the longest period that Kubernetes allows (30 min) would be 180,000; real pools have
+/// dozens.
+const EVENTS_MAX: usize = 10_000;
+
+/// Changes carried out, oldest first, as far back as the longest period looks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    past: std::collections::VecDeque<ScaleEvent>,
+    /// The number decided last, if that was a change; it counts once it is seen.
+    ordered: Option<u32>,
+    keep: Duration,
+}
+
+impl Events {
+    fn load(&mut self, past: &[ScaleEvent]) {
+        self.past.extend(past.iter().rev().take(EVENTS_MAX).rev());
+    }
+
+    fn note(&mut self, at: Timestamp, from: u32, to: u32) {
+        self.ordered = None;
+        if from == to || self.keep.is_zero() {
+            return;
+        }
+        let change = i64::from(to) - i64::from(from);
+        let change = i32::try_from(change).unwrap_or(if change < 0 { i32::MIN } else { i32::MAX });
+        while let Some(oldest) = self.past.front()
+            && (!after(oldest.at, at, self.keep) || self.past.len() >= EVENTS_MAX)
+        {
+            self.past.pop_front();
+        }
+        self.past.push_back(ScaleEvent { at, change });
+        self.ordered = Some(to);
+    }
+
+    /// A change that was ordered but is not there was not carried out, or not for long.
+    fn confirm(&mut self, desired: u32) {
+        if self.ordered.take().is_some_and(|ordered| ordered != desired) {
+            self.past.pop_back();
+        }
+    }
+
+    /// Replicas added and removed later than `period` before `now`.
+    pub(crate) fn within(&self, now: Timestamp, period: Duration) -> (i64, i64) {
+        let recent = self.past.iter().filter(|event| after(event.at, now, period));
+        recent.fold((0, 0), |(added, removed), event| match i64::from(event.change) {
+            change @ 0.. => (added + change, removed),
+            change => (added, removed - change),
+        })
+    }
+
+    /// When the oldest change in one direction leaves the period.
+    pub(crate) fn next_out(&self, now: Timestamp, period: Duration, upward: bool) -> Option<Timestamp> {
+        let oldest =
+            self.past.iter().find(|event| after(event.at, now, period) && (event.change > 0) == upward)?;
+        oldest.at.saturating_add(period).ok()
+    }
+}
+
+/// Whether `at` lies later than `length` before `now`, as Go's `After(now.Add(-length))`.
+pub(crate) fn after(at: Timestamp, now: Timestamp, length: Duration) -> bool {
+    now.saturating_sub(length).is_ok_and(|cutoff| at > cutoff)
+}
+
+/// `current` plus `change`; for reasons.
+pub(crate) fn moved(current: u32, change: i64) -> u32 {
+    number::changed(current, change)
 }

@@ -37,6 +37,7 @@ pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
             requests: 600,
             restarts: 0,
             version: Version::default(),
+            metrics: Vec::new(),
         })
         .collect();
     let ready = u32::try_from(workers.len()).unwrap();
@@ -48,6 +49,7 @@ pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
         signals: [("host_cpu".to_owned(), Reading { value: 20.0, at })].into(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        history: None,
     }
 }
 

@@ -33,6 +33,42 @@ pub struct Observation {
     /// recorded run replays.
     #[serde(default)]
     pub commands: Vec<Command>,
+    /// What happened before the first observation, for `decide` and tests; `None` in a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Box<History>>,
+}
+
+/// What a controller that takes over a pool is told of its past.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Recommendations before limits, oldest first. `None`: not known, so the present number
+    /// counts as recommended when the controller began, as in Kubernetes.
+    #[serde(default)]
+    pub recommendations: Option<Vec<PastRecommendation>>,
+    /// Changes carried out, oldest first.
+    #[serde(default)]
+    pub scale_events: Vec<ScaleEvent>,
+}
+
+/// A recommendation of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastRecommendation {
+    /// When.
+    pub at: Timestamp,
+    /// How many.
+    pub replicas: u32,
+}
+
+/// A change of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Replicas more (or fewer).
+    pub change: i32,
 }
 
 /// A named measurement and when it was taken.
@@ -77,6 +113,34 @@ pub struct WorkerSeen {
     /// App version it runs.
     #[serde(default)]
     pub version: Version,
+    /// Named measurements of this worker beyond the above, such as a container's CPU against
+    /// what it requested. Where one is listed for `cpu` or `memory`, it stands in place of
+    /// `cpu_percent` and `memory_bytes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricSeen>,
+}
+
+/// A named measurement of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricSeen {
+    /// As in `cpu` or `requests_per_second`.
+    pub name: String,
+    /// Which of the worker's containers; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// In the metric's own unit; `None`: missing.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// What was requested of that resource, in the same unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<f64>,
+    /// When it was taken; `None`: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Seconds over which it was taken; `None`: since the last turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_s: Option<f64>,
 }
 
 /// How many replicas an order asks for.
@@ -111,7 +175,16 @@ pub enum Command {
         /// Who ordered it.
         by: String,
     },
-    /// End a hold or a pause.
+    /// At least this many replicas until then, on top of whatever the policy says.
+    Boost {
+        /// How many.
+        min: u32,
+        /// When it ends.
+        until: Timestamp,
+        /// Who ordered it.
+        by: String,
+    },
+    /// End a hold, a pause or a boost.
     Resume {
         /// Who ordered it.
         by: String,

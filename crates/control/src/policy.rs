@@ -1,12 +1,14 @@
 //! What a policy is, and which there are.
 
+pub mod alarm;
 pub mod signal;
 pub mod threshold;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Because, Blocked, Excluded, Flip, Measured, Step};
+use crate::decision::{Alarm, Because, Blocked, Excluded, Flip, Measured, Member, Step};
+use crate::limits::{Meets, Rules};
 use crate::observation::Observation;
 
 /// Decides how many replicas there should be. Deterministic: equal observations in equal
@@ -19,6 +21,12 @@ pub trait Policy: Send {
 
     /// Is asked once an interval, after `observe`.
     fn recommend(&mut self, seen: &Observation) -> Recommendation;
+
+    /// Is told the bounds before the first turn and whenever they change; for products whose
+    /// own rules depend on them.
+    fn bounds(&mut self, min: u32, max: u32) {
+        let _ = (min, max);
+    }
 
     /// Its main signal at the turn seen last, for charts between two answers.
     fn measured(&self) -> Option<Measured> {
@@ -39,6 +47,14 @@ pub struct Recommendation {
     pub nearest_flip: Option<Flip>,
     /// Its main signal.
     pub measured: Option<Measured>,
+    /// What its formula gave before its own tolerance and checks.
+    pub raw: Option<Step>,
+    /// Alarms behind it.
+    pub alarms: Vec<Alarm>,
+    /// What members of a combination said.
+    pub members: Vec<Member>,
+    /// Which limits the number still has to meet.
+    pub meets: Meets,
 }
 
 impl Recommendation {
@@ -50,6 +66,10 @@ impl Recommendation {
             excluded: Vec::new(),
             nearest_flip: None,
             measured: None,
+            raw: None,
+            alarms: Vec::new(),
+            members: Vec::new(),
+            meets: Meets::All,
         }
     }
 }
@@ -72,7 +92,22 @@ pub struct Entry {
     /// One line for `autoscale policy list`.
     pub about: &'static str,
     /// Makes one from its settings.
-    pub build: fn(&PolicyConfig) -> Result<Box<dyn Policy>, ConfigError>,
+    pub build: fn(&PolicyConfig) -> Result<Built, ConfigError>,
+}
+
+/// A policy and the limits that belong to it.
+pub struct Built {
+    /// The policy.
+    pub policy: Box<dyn Policy>,
+    /// Its own limits; bounds come from the pool.
+    pub limits: Rules,
+}
+
+impl Built {
+    /// A policy without limits of its own.
+    pub(crate) fn bare(policy: impl Policy + 'static) -> Self {
+        Self { policy: Box::new(policy), limits: Rules::default() }
+    }
 }
 
 /// Every policy there is, in the order in which they are listed.
@@ -97,17 +132,48 @@ pub enum ConfigError {
     Value(String),
 }
 
-/// Builds the policy that `config` names.
-pub fn build(config: &PolicyConfig) -> Result<Box<dyn Policy>, ConfigError> {
+/// Builds the policy that `config` names. The setting `limits` is understood for all of them
+/// and replaces, key by key, the limits that the policy brings.
+pub fn build(config: &PolicyConfig) -> Result<Built, ConfigError> {
     let entry = POLICIES
         .iter()
         .find(|entry| entry.name == config.name)
         .ok_or_else(|| ConfigError::UnknownPolicy(config.name.clone()))?;
-    (entry.build)(config)
+    let refused = |because: String| ConfigError::Settings { policy: config.name.clone(), because };
+    let mut own = config.clone();
+    let limits = own.settings.remove(LIMITS);
+    let mut built = (entry.build)(&own)?;
+    if let Some(limits) = limits {
+        let serde_json::Value::Object(limits) = limits else {
+            return Err(refused(format!("{LIMITS} must be a table")));
+        };
+        let own = serde_json::to_value(&built.limits).map_err(|error| refused(error.to_string()))?;
+        let serde_json::Value::Object(mut merged) = own else {
+            return Err(refused(format!("{LIMITS} cannot be written down")));
+        };
+        merged.extend(limits);
+        built.limits =
+            serde_json::from_value(merged.into()).map_err(|error| refused(format!("{LIMITS}: {error}")))?;
+    }
+    built.limits.check().map_err(refused)?;
+    Ok(built)
 }
+
+/// The setting that every policy understands.
+const LIMITS: &str = "limits";
 
 /// Reads a policy's settings into its own type.
 pub(crate) fn settings<T: DeserializeOwned>(config: &PolicyConfig) -> Result<T, ConfigError> {
     serde_json::from_value(config.settings.clone().into())
         .map_err(|error| ConfigError::Settings { policy: config.name.clone(), because: error.to_string() })
+}
+
+/// As [`settings`], then refuses what `check` refuses.
+pub(crate) fn checked<T: DeserializeOwned>(
+    config: &PolicyConfig,
+    check: impl FnOnce(&T) -> Result<(), String>,
+) -> Result<T, ConfigError> {
+    let own = settings(config)?;
+    check(&own).map_err(|because| ConfigError::Settings { policy: config.name.clone(), because })?;
+    Ok(own)
 }

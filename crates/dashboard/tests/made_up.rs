@@ -90,6 +90,7 @@ impl MadeUp {
             requests: 0,
             restarts,
             version: Version::default(),
+            metrics: Vec::new(),
         };
         self.workers.push(worker);
         self.workers.sort_by_key(|worker| worker.id.slot);
@@ -192,6 +193,7 @@ impl MadeUp {
             signals: [("host_cpu".to_owned(), Reading { value: 12.5, at: moment(now) })].into(),
             transitions: std::mem::take(&mut self.transitions),
             commands: std::mem::take(&mut self.commands),
+            history: None,
         }
     }
 

@@ -112,6 +112,7 @@ fn observation(
         signals: status.signals,
         transitions: status.transitions,
         commands,
+        history: None,
     }
 }
 

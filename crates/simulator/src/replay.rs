@@ -103,6 +103,7 @@ mod tests {
                     signals: [("host_cpu".to_owned(), Reading { value, at })].into(),
                     transitions: Vec::new(),
                     commands: Vec::new(),
+                    history: None,
                 };
                 let decision = controller.decide(&seen);
                 desired = decision.desired();

@@ -62,6 +62,7 @@ fn pass_on(app: &App, command: Command) -> Answer {
     let text = order_text(&command);
     let until = match &command {
         Command::Scale { until, .. } | Command::Pause { until, .. } => *until,
+        Command::Boost { until, .. } => Some(*until),
         Command::Resume { .. } | Command::Reload { .. } => None,
     };
     app.ports.orders.command(command)?;

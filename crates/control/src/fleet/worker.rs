@@ -267,6 +267,7 @@ impl Worker {
             requests: 0,
             restarts,
             version: Version::default(),
+            metrics: Vec::new(),
         }
     }
 }

@@ -1,20 +1,23 @@
 //! The numbers that a policy can follow, and how each is read from an observation.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::{Serialize, Serializer};
 
-use crate::decision::{Because, Excluded};
+use crate::decision::{Because, Excluded, Text};
 use crate::fleet::status::State;
 use crate::observation::{Observation, WorkerSeen};
 
 /// A signal by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Mean CPU of the ready workers, in percent of a worker's size.
+    /// CPU of the ready workers, in percent of a worker's size.
     WorkerCpu,
+    /// Memory of the ready workers, in MiB.
+    WorkerMemory,
     /// CPU of the whole machine, in percent. It moves with everything that runs there.
     HostCpu,
     /// Requests a second per ready worker.
@@ -25,71 +28,93 @@ pub enum Signal {
     LatencyP95,
     /// Longest wait for a worker, in milliseconds.
     QueueWait,
+    /// Requests waiting for a worker.
+    Queued,
+    /// A reading from outside by its name, written `custom:NAME`.
+    Custom(Arc<str>),
 }
 
-/// A reading and who was left out of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Value {
-    /// `None`: there is nothing to go by, and a policy holds.
-    pub value: Option<f64>,
-    /// Workers whose reading did not count.
-    pub excluded: Vec<Excluded>,
+/// How readings are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judge {
+    /// Time after becoming ready in which a worker's own readings do not count.
+    pub(crate) warm_up: Duration,
+    /// Age at which a named reading counts as not taken.
+    pub(crate) stale_after: Duration,
 }
+
+/// The built-in signals by name, in the order in which they are listed.
+const NAMES: [(Signal, &str, &str, &str); 8] = [
+    (Signal::WorkerCpu, "worker_cpu", "cpu", "%"),
+    (Signal::WorkerMemory, "worker_memory", "memory", "MiB"),
+    (Signal::HostCpu, "host_cpu", "host cpu", "%"),
+    (Signal::Rps, "rps", "load", "requests/s per worker"),
+    (Signal::InFlight, "in_flight", "in flight", "requests per worker"),
+    (Signal::LatencyP95, "latency_p95", "p95 latency", "ms"),
+    (Signal::QueueWait, "queue_wait", "queue wait", "ms"),
+    (Signal::Queued, "queued", "queued", "requests"),
+];
+
+const MIB: f64 = 1_048_576.0;
 
 impl Signal {
-    /// Every signal, in the order in which they are listed.
-    pub const ALL: [Self; 6] =
-        [Self::WorkerCpu, Self::HostCpu, Self::Rps, Self::InFlight, Self::LatencyP95, Self::QueueWait];
+    /// Names of the built-in signals.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(_, name, _, _)| *name)
+    }
 
     /// As users type it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Text {
         match self {
-            Self::WorkerCpu => "worker_cpu",
-            Self::HostCpu => "host_cpu",
-            Self::Rps => "rps",
-            Self::InFlight => "in_flight",
-            Self::LatencyP95 => "latency_p95",
-            Self::QueueWait => "queue_wait",
+            Self::Custom(name) => Text::Shared(name.clone()),
+            known => known.row().0.into(),
         }
     }
 
     /// As it is written behind a value.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::WorkerCpu | Self::HostCpu => "%",
-            Self::Rps => "requests/s per worker",
-            Self::InFlight => "requests per worker",
-            Self::LatencyP95 | Self::QueueWait => "ms",
-        }
+    pub fn unit(&self) -> &'static str {
+        self.row().2
     }
 
-    /// Fills `{signal}` with "cpu {value} %" and gives every line its unit.
-    pub(super) fn phrase(self, sentence: &str) -> String {
-        let label = match self {
-            Self::WorkerCpu => "cpu",
-            Self::HostCpu => "host cpu",
-            Self::Rps => "load",
-            Self::InFlight => "in flight",
-            Self::LatencyP95 => "p95 latency",
-            Self::QueueWait => "queue wait",
-        };
-        let unit = self.unit();
-        let with_units = ["{line}", "{up}"]
+    /// Name, label and unit.
+    fn row(&self) -> (&'static str, &'static str, &'static str) {
+        let found = NAMES.iter().find(|(signal, ..)| signal == self);
+        found.map_or(("custom", "", ""), |(_, name, label, unit)| (name, label, unit))
+    }
+
+    /// Fills `{signal}` with "cpu {value} %" and gives every line its unit; done once, when a
+    /// policy is built.
+    pub(crate) fn phrase(&self, sentence: &str) -> Text {
+        let (_, label, unit) = self.row();
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        let label = if let Self::Custom(name) = self { name } else { label };
+        let with_units = ["{line}", "{up}", "{target}"]
             .iter()
-            .fold(sentence.to_owned(), |text, line| text.replace(line, &format!("{line} {unit}")));
-        with_units.replace("{signal}", &format!("{label} {{value}} {unit}"))
+            .fold(sentence.to_owned(), |text, line| text.replace(line, &format!("{line}{unit}")));
+        with_units.replace("{signal}", &format!("{label} {{value}}{unit}")).into()
     }
 
-    /// Reads the signal. Values that are no numbers count as not taken.
-    pub(super) fn read(self, seen: &Observation, warm_up: Duration) -> Value {
+    /// Hands every sample of this turn to `take`: one for each worker, or a single one. Those
+    /// that are no numbers, or negative where that cannot be, count as not taken.
+    pub(crate) fn samples(
+        &self,
+        seen: &Observation,
+        judge: Judge,
+        excluded: &mut Vec<Excluded>,
+        mut take: impl FnMut(f64),
+    ) {
         let per_worker = |count: f64| {
             let ready = f64::from(seen.fleet.ready);
             (ready > 0.0).then(|| count / ready)
         };
         let window = seen.traffic.as_ref();
         let value = match self {
-            Self::WorkerCpu => return worker_cpu(seen, warm_up),
-            Self::HostCpu => seen.signals.get("host_cpu").map(|reading| reading.value),
+            Self::WorkerCpu => return each_ready(seen, judge, excluded, |worker| worker.cpu_percent, take),
+            Self::WorkerMemory => {
+                let memory = |worker: &WorkerSeen| worker.memory_bytes.map(|bytes| bytes as f64 / MIB);
+                return each_ready(seen, judge, excluded, memory, take);
+            }
+            Self::HostCpu => named(seen, "host_cpu", judge),
             Self::Rps => window.and_then(|window| per_worker(window.rate_per_second())),
             Self::InFlight => {
                 window.and_then(|window| per_worker(f64::from(window.in_flight) + f64::from(window.queued)))
@@ -98,42 +123,98 @@ impl Signal {
                 window.and_then(|window| window.latency).map(|latency| latency.p95.as_secs_f64() * 1e3)
             }
             Self::QueueWait => window.map(|window| window.queue_wait_max.as_secs_f64() * 1e3),
+            Self::Queued => window.map(|window| f64::from(window.queued)),
+            Self::Custom(name) => named(seen, name, judge),
         };
-        Value { value: value.filter(|value| value.is_finite()), excluded: Vec::new() }
+        let possible = |value: &f64| value.is_finite() && (*value >= 0.0 || matches!(self, Self::Custom(_)));
+        if let Some(value) = value.filter(possible) {
+            take(value);
+        }
+    }
+
+    /// The mean of this turn's samples.
+    pub(crate) fn mean_of(
+        &self,
+        seen: &Observation,
+        judge: Judge,
+        excluded: &mut Vec<Excluded>,
+    ) -> Option<f64> {
+        let (mut sum, mut count) = (0.0, 0.0);
+        self.samples(seen, judge, excluded, |value| {
+            sum += value;
+            count += 1.0;
+        });
+        (count > 0.0).then(|| sum / count)
+    }
+}
+
+/// A reading by name, unless it is too old.
+pub(crate) fn named(seen: &Observation, name: &str, judge: Judge) -> Option<f64> {
+    let reading = seen.signals.get(name)?;
+    let age = Duration::try_from(seen.at.duration_since(reading.at)).unwrap_or_default();
+    (age <= judge.stale_after && reading.value.is_finite()).then_some(reading.value)
+}
+
+/// A reading of each ready worker. Those that warm up are left out: their start-up work is no
+/// load (kubernetes/kubernetes#29989).
+fn each_ready(
+    seen: &Observation,
+    judge: Judge,
+    excluded: &mut Vec<Excluded>,
+    read: impl Fn(&WorkerSeen) -> Option<f64>,
+    mut take: impl FnMut(f64),
+) {
+    for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
+        let age = worker.ready_at.map_or(0.0, |ready| seen.at.duration_since(ready).as_secs_f64());
+        let left = judge.warm_up.as_secs_f64() - age;
+        if left > 0.0 {
+            let because = Because::new("warming, {left} s left", [("left", left)]);
+            excluded.push(Excluded { worker: worker.id, because });
+            continue;
+        }
+        match read(worker).filter(|value| value.is_finite() && *value >= 0.0) {
+            Some(value) => take(value),
+            None => {
+                let because = Because::plain("it was not measured");
+                excluded.push(Excluded { worker: worker.id, because });
+            }
+        }
     }
 }
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Mean over ready workers. Those that warm up are left out: their start-up work is no load
-/// (kubernetes/kubernetes#29989).
-fn worker_cpu(seen: &Observation, warm_up: Duration) -> Value {
-    let mut excluded = Vec::new();
-    let (mut sum, mut count) = (0.0, 0.0);
-    for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
-        match counted(worker, seen, warm_up) {
-            Ok(cpu) => {
-                sum += cpu;
-                count += 1.0;
-            }
-            Err(because) => excluded.push(Excluded { worker: worker.id, because }),
+        if let Self::Custom(_) = self {
+            f.write_str("custom:")?;
         }
+        f.write_str(&self.name())
     }
-    Value { value: (count > 0.0).then(|| sum / count), excluded }
 }
 
-fn counted(worker: &WorkerSeen, seen: &Observation, warm_up: Duration) -> Result<f64, Because> {
-    let age = worker.ready_at.map_or(0.0, |ready| seen.at.duration_since(ready).as_secs_f64());
-    let left = warm_up.as_secs_f64() - age;
-    if left > 0.0 {
-        return Err(Because::new("warming, {left} s left", [("left", left)]));
+impl Serialize for Signal {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
-    match worker.cpu_percent {
-        Some(cpu) if cpu.is_finite() && cpu >= 0.0 => Ok(cpu),
-        _ => Err(Because::new("its CPU was not measured", [])),
+}
+
+impl<'de> Deserialize<'de> for Signal {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const EXPECTED: &[&str] = &[
+            "worker_cpu",
+            "worker_memory",
+            "host_cpu",
+            "rps",
+            "in_flight",
+            "latency_p95",
+            "queue_wait",
+            "queued",
+            "custom:NAME",
+        ];
+        let text = String::deserialize(from)?;
+        if let Some(name) = text.strip_prefix("custom:").filter(|name| !name.is_empty()) {
+            return Ok(Self::Custom(name.into()));
+        }
+        let found = NAMES.iter().find(|(_, name, ..)| *name == text);
+        found.map(|(signal, ..)| signal.clone()).ok_or_else(|| Error::unknown_variant(&text, EXPECTED))
     }
 }

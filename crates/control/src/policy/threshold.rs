@@ -10,9 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::signal::{Signal, Value};
-use super::{ConfigError, Entry, Policy, PolicyConfig, Recommendation};
-use crate::decision::{Because, Blocked, Flip, Measured};
+use super::alarm::{Period, Rule, Statistic, TreatMissingData};
+use super::signal::{Judge, Signal};
+use super::{Built, ConfigError, Entry, Policy, PolicyConfig, Recommendation};
+use crate::decision::{Alarm, AlarmState, Because, Blocked, Excluded, Flip, Measured, Text};
 use crate::observation::Observation;
 use crate::span;
 
@@ -20,18 +21,21 @@ use crate::span;
 pub const ENTRY: Entry = Entry {
     name: "threshold",
     about: "one more above the upper line, one fewer below the lower (35 % and 15 % CPU)",
-    build: |config| Ok(Box::new(Threshold::new(config)?)),
+    build: |config| Ok(Built::bare(Threshold::new(config)?)),
 };
-
-/// Datapoints that are kept at most; bounds `evaluation_periods`.
-const DATAPOINTS_MAX: usize = 1_000;
 
 /// Settings; those left out take these defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What is compared.
+    #[serde(alias = "metric")]
     pub signal: Signal,
+    /// How the samples of a period become one datapoint.
+    pub statistic: Statistic,
+    /// Length of a period; zero: every time it is asked.
+    #[serde(with = "span")]
+    pub period: Duration,
     /// Scale out above this, in the signal's unit.
     pub up: f64,
     /// Scale in below this, in the signal's unit.
@@ -42,6 +46,8 @@ pub struct Settings {
     pub evaluation_periods: usize,
     /// M: how many of them must breach.
     pub datapoints_to_alarm: usize,
+    /// What a missing datapoint means.
+    pub treat_missing_data: TreatMissingData,
     /// Time after a scale-out in which there is no other.
     #[serde(with = "span")]
     pub cooldown_up: Duration,
@@ -51,20 +57,27 @@ pub struct Settings {
     /// Time after becoming ready in which a worker's CPU does not count.
     #[serde(with = "span")]
     pub warm_up: Duration,
+    /// Age at which a named reading counts as not taken.
+    #[serde(with = "span")]
+    pub stale_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             signal: Signal::WorkerCpu,
+            statistic: Statistic::Average,
+            period: Duration::ZERO,
             up: 35.0,
             down: 15.0,
             step: 1,
             evaluation_periods: 1,
             datapoints_to_alarm: 1,
+            treat_missing_data: TreatMissingData::Missing,
             cooldown_up: Duration::from_secs(3),
             cooldown_down: Duration::from_secs(5),
             warm_up: Duration::from_secs(2),
+            stale_after: Duration::from_secs(60),
         }
     }
 }
@@ -83,24 +96,59 @@ impl Settings {
         if self.step == 0 {
             return Err("step must be at least 1".to_owned());
         }
-        if !(1..=DATAPOINTS_MAX).contains(&self.evaluation_periods) {
-            return Err(format!("evaluation_periods must be 1 to {DATAPOINTS_MAX}"));
+        self.rule().check()
+    }
+
+    fn rule(&self) -> Rule {
+        Rule {
+            needed: self.datapoints_to_alarm,
+            of: self.evaluation_periods,
+            missing: self.treat_missing_data,
         }
-        if !(1..=self.evaluation_periods).contains(&self.datapoints_to_alarm) {
-            return Err(format!("datapoints_to_alarm must be 1 to {}", self.evaluation_periods));
+    }
+}
+
+/// Its sentences, made when it is built.
+struct Phrases {
+    above: Text,
+    below: Text,
+    within: Text,
+    above_cooling: Text,
+    below_cooling: Text,
+    flip_above: Text,
+    flip_below: Text,
+    no_reading: Text,
+    waiting: Text,
+}
+
+impl Phrases {
+    fn new(signal: &Signal) -> Self {
+        Self {
+            above: signal.phrase("{signal} above {line}"),
+            below: signal.phrase("{signal} below {line}"),
+            within: signal.phrase("{signal} between {down} and {up}"),
+            above_cooling: signal.phrase("{signal} above {line}, but the cool-down has {left} s left"),
+            below_cooling: signal.phrase("{signal} below {line}, but the cool-down has {left} s left"),
+            flip_above: signal.phrase("above {line} it would have; {signal}"),
+            flip_below: signal.phrase("below {line} it would have; {signal}"),
+            no_reading: format!("no reading of {signal}: nothing is changed").into(),
+            waiting: format!("the datapoints of {signal} say nothing yet: nothing is changed").into(),
         }
-        Ok(())
     }
 }
 
 /// The policy's memory.
 struct Threshold {
     own: Settings,
-    /// Values of the turns since the last datapoint.
-    period: Vec<f64>,
-    datapoints: VecDeque<f64>,
+    phrases: Phrases,
+    name: Text,
+    period: Period,
+    datapoints: VecDeque<Option<f64>>,
+    up: AlarmState,
+    down: AlarmState,
     /// The latest turn's value and what was left out of it.
-    latest: Value,
+    latest: Option<f64>,
+    excluded: Vec<Excluded>,
     desired: Option<u32>,
     last_out: Option<Timestamp>,
     last_change: Option<Timestamp>,
@@ -108,71 +156,72 @@ struct Threshold {
 
 impl Threshold {
     fn new(config: &PolicyConfig) -> Result<Self, ConfigError> {
-        let own: Settings = super::settings(config)?;
-        own.check().map_err(|because| ConfigError::Settings { policy: config.name.clone(), because })?;
+        let own: Settings = super::checked(config, Settings::check)?;
         Ok(Self {
+            phrases: Phrases::new(&own.signal),
+            name: own.signal.name(),
             own,
-            period: Vec::new(),
+            period: Period::default(),
             datapoints: VecDeque::new(),
-            latest: Value::default(),
+            up: AlarmState::InsufficientData,
+            down: AlarmState::InsufficientData,
+            latest: None,
+            excluded: Vec::new(),
             desired: None,
             last_out: None,
             last_change: None,
         })
     }
 
-    /// Closes the period: the mean of its turns is the next datapoint.
-    fn next_datapoint(&mut self) -> Option<f64> {
-        let count = self.period.len();
-        let mean = self.period.drain(..).sum::<f64>() / count as f64;
-        if count == 0 || !mean.is_finite() {
-            return None;
-        }
-        self.datapoints.push_back(mean);
-        while self.datapoints.len() > self.own.evaluation_periods {
-            self.datapoints.pop_front();
-        }
-        Some(mean)
+    /// Both alarms after the newest datapoint.
+    fn evaluate(&mut self) -> [Alarm; 2] {
+        let (rule, line) = (self.own.rule(), (self.own.up, self.own.down));
+        let up = rule.evaluate("up", &self.datapoints, self.up, |value| value > line.0);
+        let down = rule.evaluate("down", &self.datapoints, self.down, |value| value < line.1);
+        (self.up, self.down) = (up.state, down.state);
+        [up, down]
     }
 
-    /// Whether enough of the latest datapoints satisfy `breach`.
-    fn breached(&self, breach: impl Fn(f64) -> bool) -> bool {
-        self.datapoints.iter().filter(|&&value| breach(value)).count() >= self.own.datapoints_to_alarm
-    }
-
-    fn cooling(&self, now: Timestamp, since: Option<Timestamp>, length: Duration) -> Option<Timestamp> {
-        let until = since?.saturating_add(length).ok()?;
-        (until > now).then_some(until)
+    fn answer(&self, seen: &Observation, value: Option<f64>) -> Recommendation {
+        let desired = seen.fleet.desired;
+        if self.up == AlarmState::Alarm {
+            self.act(seen.at, desired, value, true)
+        } else if self.down == AlarmState::Alarm {
+            self.act(seen.at, desired, value, false)
+        } else if let Some(value) = value {
+            self.within(desired, value)
+        } else {
+            Recommendation::hold(desired, "no_reading", Because::plain(self.phrases.no_reading.clone()))
+        }
     }
 
     /// A breach: acts, or says which cool-down forbids it.
-    fn act(&self, now: Timestamp, desired: u32, value: f64, outward: bool) -> Recommendation {
-        let (rule, line, replicas, sentence) = if outward {
-            ("above_up", self.own.up, desired.saturating_add(self.own.step), "{signal} above {line}")
+    fn act(&self, now: Timestamp, desired: u32, value: Option<f64>, outward: bool) -> Recommendation {
+        let (rule, line, replicas) = if outward {
+            ("above_up", self.own.up, desired.saturating_add(self.own.step))
         } else {
-            ("below_down", self.own.down, desired.saturating_sub(self.own.step), "{signal} below {line}")
+            ("below_down", self.own.down, desired.saturating_sub(self.own.step))
         };
-        let words = self.own.signal.phrase(sentence);
-        let because = Because::new("", [("value", value), ("line", line)]);
-        let because = Because { sentence: words.into(), ..because };
-        let cooling = if outward {
-            self.cooling(now, self.last_out, self.own.cooldown_up)
+        let value = value.unwrap_or(f64::NAN);
+        let (since, length) = if outward {
+            (self.last_out, self.own.cooldown_up)
         } else {
-            self.cooling(now, self.last_change, self.own.cooldown_down)
+            (self.last_change, self.own.cooldown_down)
         };
-        let Some(until) = cooling else {
+        let until = since.and_then(|since| since.saturating_add(length).ok()).filter(|until| *until > now);
+        let phrases = &self.phrases;
+        let Some(until) = until else {
+            let sentence = if outward { &phrases.above } else { &phrases.below };
+            let because = Because::new(sentence.clone(), [("value", value), ("line", line)]);
             return Recommendation::hold(replicas, rule, because);
         };
         let left = until.duration_since(now).as_secs_f64();
+        let sentence = if outward { &phrases.above_cooling } else { &phrases.below_cooling };
+        let because = Because::new(sentence.clone(), [("value", value), ("line", line), ("left", left)]);
         let mut said = Recommendation::hold(desired, "cooldown", because.clone());
-        let blocked = Because {
-            sentence: format!("{}, but the cool-down has {{left}} s left", because.sentence).into(),
-            numbers: [because.numbers, vec![("left".into(), left)]].concat(),
-        };
-        said.step.because = blocked.clone();
         said.nearest_flip =
             Some(Flip { replicas, because: Because::new("in {left} s it may", [("left", left)]) });
-        said.blocked_by.push(Blocked { by: "cooldown".into(), until: Some(until), because: blocked });
+        said.blocked_by.push(Blocked { by: "cooldown".into(), until: Some(until), because });
         said
     }
 
@@ -180,23 +229,16 @@ impl Threshold {
     fn within(&self, desired: u32, value: f64) -> Recommendation {
         let (up, down) = (self.own.up, self.own.down);
         let numbers = [("value", value), ("down", down), ("up", up)];
-        let because = Because::new("", numbers);
-        let sentence = self.own.signal.phrase("{signal} between {down} and {up}");
-        let mut said =
-            Recommendation::hold(desired, "within", Because { sentence: sentence.into(), ..because });
-        let out = up - value <= value - down;
-        let (line, replicas, sentence) = if out {
-            (up, desired.saturating_add(self.own.step), "above {line} it would have; {signal}")
+        let breached = value > up || value < down;
+        let sentence = if breached { &self.phrases.waiting } else { &self.phrases.within };
+        let mut said = Recommendation::hold(desired, "within", Because::new(sentence.clone(), numbers));
+        let (line, replicas, sentence) = if up - value <= value - down {
+            (up, desired.saturating_add(self.own.step), &self.phrases.flip_above)
         } else {
-            (down, desired.saturating_sub(self.own.step), "below {line} it would have; {signal}")
+            (down, desired.saturating_sub(self.own.step), &self.phrases.flip_below)
         };
-        said.nearest_flip = Some(Flip {
-            replicas,
-            because: Because {
-                sentence: self.own.signal.phrase(sentence).into(),
-                numbers: vec![("line".into(), line), ("value".into(), value)],
-            },
-        });
+        let because = Because::new(sentence.clone(), [("line", line), ("value", value)]);
+        said.nearest_flip = Some(Flip { replicas, because });
         said
     }
 }
@@ -211,39 +253,48 @@ impl Policy for Threshold {
                 self.last_out = Some(seen.at);
             }
         }
-        self.latest = self.own.signal.read(seen, self.own.warm_up);
-        if let Some(value) = self.latest.value
-            && self.period.len() < DATAPOINTS_MAX
-        {
-            self.period.push(value);
-        }
+        self.excluded.clear();
+        let judge = Judge { warm_up: self.own.warm_up, stale_after: self.own.stale_after };
+        let (mut now, statistic) = (Period::default(), self.own.statistic);
+        let period = &mut self.period;
+        self.own.signal.samples(seen, judge, &mut self.excluded, |value| {
+            now.take(value, statistic);
+            period.take(value, statistic);
+        });
+        self.latest = now.value(statistic);
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
-        let desired = seen.fleet.desired;
-        let mut said = match self.next_datapoint() {
+        let closed = self.period.close(seen.at, self.own.period, self.own.statistic);
+        let mut said = match closed {
+            Some((value, gaps)) => {
+                let rule = self.own.rule();
+                (0..gaps).for_each(|_| rule.keep(&mut self.datapoints, None));
+                rule.keep(&mut self.datapoints, value);
+                let alarms = self.evaluate();
+                let mut said = self.answer(seen, value);
+                said.alarms = alarms.into();
+                said
+            }
             None => {
-                let because = Because::text(format!("no reading of {}: nothing is changed", self.own.signal));
-                Recommendation::hold(desired, "no_reading", because)
+                let because = Because::plain("the period still runs");
+                Recommendation::hold(seen.fleet.desired, "within_period", because)
             }
-            Some(value) if self.breached(|value| value > self.own.up) => {
-                self.act(seen.at, desired, value, true)
-            }
-            Some(value) if self.breached(|value| value < self.own.down) => {
-                self.act(seen.at, desired, value, false)
-            }
-            Some(value) => self.within(desired, value),
         };
-        said.excluded.clone_from(&self.latest.excluded);
+        said.excluded.clone_from(&self.excluded);
         said.measured = self.measured();
         said
     }
 
     fn measured(&self) -> Option<Measured> {
+        let signal = match &self.name {
+            Text::Fixed(name) => (*name).into(),
+            Text::Shared(name) => name.to_string().into(),
+        };
         Some(Measured {
-            signal: self.own.signal.name().into(),
+            signal,
             unit: self.own.signal.unit().into(),
-            value: self.latest.value,
+            value: self.latest,
             up: Some(self.own.up),
             down: Some(self.own.down),
         })

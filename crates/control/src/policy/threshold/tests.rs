@@ -5,7 +5,7 @@ use crate::made_up::{config, moment, pool};
 use crate::policy::build;
 
 fn one_answer(settings: serde_json::Value, seen: &Observation) -> Recommendation {
-    let mut policy = build(&config("threshold", settings).policy).unwrap();
+    let mut policy = build(&config("threshold", settings).policy).unwrap().policy;
     policy.observe(seen);
     policy.recommend(seen)
 }
@@ -62,7 +62,7 @@ fn a_warming_worker_is_left_out() {
 
 #[test]
 fn each_direction_cools_down_by_itself() {
-    let mut policy = build(&config("threshold", json!({})).policy).unwrap();
+    let mut policy = build(&config("threshold", json!({})).policy).unwrap().policy;
     let mut ask = |at: f64, desired: usize, cpu: f64| {
         let seen = pool(at, &vec![cpu; desired]);
         policy.observe(&seen);
@@ -81,7 +81,7 @@ fn each_direction_cools_down_by_itself() {
 #[test]
 fn m_of_n_datapoints_must_breach() {
     let settings = json!({"evaluation_periods": 3, "datapoints_to_alarm": 2});
-    let mut policy = build(&config("threshold", settings).policy).unwrap();
+    let mut policy = build(&config("threshold", settings).policy).unwrap().policy;
     let mut ask = |at: f64, cpu: f64| {
         let seen = pool(at, &[cpu]);
         policy.observe(&seen);
@@ -94,7 +94,7 @@ fn m_of_n_datapoints_must_breach() {
 
 #[test]
 fn a_datapoint_is_the_mean_of_its_turns() {
-    let mut policy = build(&config("threshold", json!({})).policy).unwrap();
+    let mut policy = build(&config("threshold", json!({})).policy).unwrap().policy;
     for (at, cpu) in [(0.0, 20.0), (1.0, 20.0)] {
         policy.observe(&pool(at, &[cpu]));
     }

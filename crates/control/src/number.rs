@@ -1,0 +1,35 @@
+//! The one place where floating-point numbers become counts.
+
+/// The count nearest below; not a number and negative ones are 0, too large ones the largest.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates and takes NaN to 0, which is what is wanted"
+)]
+pub(crate) fn count(value: f64) -> u32 {
+    value as u32
+}
+
+/// `value` rounded up to a count.
+pub(crate) fn count_up(value: f64) -> u32 {
+    count(value.ceil())
+}
+
+/// The whole number nearest to zero; saturating, not a number is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "`as` saturates and takes NaN to 0, which is what is wanted"
+)]
+pub(crate) fn whole(value: f64) -> i64 {
+    value as i64
+}
+
+/// `count` plus a change, never below 0.
+pub(crate) fn changed(count: u32, change: i64) -> u32 {
+    u32::try_from((i64::from(count)).saturating_add(change).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Length of a list as a count.
+pub(crate) fn len(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,231 @@
+//! Metric alarms as in CloudWatch: samples of a period become a datapoint by a statistic; M
+//! of the last N datapoints must breach; what a missing datapoint means is a setting.
+//!
+//! The rules for missing data follow the documented tables ("How alarm state is evaluated
+//! when data is missing"): with enough real datapoints in the evaluation range only those
+//! count; otherwise the gaps are filled as the setting says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::decision::{Alarm, AlarmState, Text};
+use crate::number;
+
+/// Datapoints beyond N that are looked at for real ones, as in the documented tables.
+const EXTRA: usize = 2;
+
+/// Datapoints kept at most; bounds N.
+pub(crate) const PERIODS_MAX: usize = 1_000;
+
+/// Samples of one period kept for a percentile; later ones of the same period are dropped.
+const SAMPLES_MAX: usize = 100_000;
+
+/// How the samples of a period become one datapoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistic {
+    /// Their mean.
+    #[default]
+    Average,
+    /// The largest.
+    Maximum,
+    /// The smallest.
+    Minimum,
+    /// All together.
+    Sum,
+    /// A percentile, 0 to 100, written `p95`.
+    Percentile(f64),
+}
+
+impl<'de> Deserialize<'de> for Statistic {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "average" | "avg" | "mean" => Self::Average,
+            "maximum" | "max" => Self::Maximum,
+            "minimum" | "min" => Self::Minimum,
+            "sum" => Self::Sum,
+            other => {
+                let percent = other.strip_prefix('p').and_then(|digits| digits.parse().ok());
+                let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+                Self::Percentile(percent.ok_or_else(|| {
+                    let known = &["average", "maximum", "minimum", "sum", "p95"];
+                    serde::de::Error::unknown_variant(&text, known)
+                })?)
+            }
+        })
+    }
+}
+
+/// What a missing datapoint means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreatMissingData {
+    /// Nothing: without any, the alarm has insufficient data.
+    #[default]
+    #[serde(rename = "missing")]
+    Missing,
+    /// It breaches.
+    #[serde(rename = "breaching")]
+    Breaching,
+    /// It does not breach.
+    #[serde(rename = "notBreaching", alias = "not_breaching")]
+    NotBreaching,
+    /// The state stays as it is.
+    #[serde(rename = "ignore")]
+    Ignore,
+}
+
+/// Gathers samples until a period ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Period {
+    sum: f64,
+    count: f64,
+    low: f64,
+    high: f64,
+    all: Vec<f64>,
+    ends: Option<Timestamp>,
+}
+
+impl Period {
+    pub(crate) fn take(&mut self, value: f64, statistic: Statistic) {
+        (self.low, self.high) =
+            if self.count > 0.0 { (self.low.min(value), self.high.max(value)) } else { (value, value) };
+        self.sum += value;
+        self.count += 1.0;
+        if matches!(statistic, Statistic::Percentile(_)) && self.all.len() < SAMPLES_MAX {
+            self.all.push(value);
+        }
+    }
+
+    /// What the samples so far amount to.
+    pub(crate) fn value(&mut self, statistic: Statistic) -> Option<f64> {
+        if self.count <= 0.0 {
+            return None;
+        }
+        let value = match statistic {
+            Statistic::Average => self.sum / self.count,
+            Statistic::Maximum => self.high,
+            Statistic::Minimum => self.low,
+            Statistic::Sum => self.sum,
+            Statistic::Percentile(percent) => percentile(&mut self.all, percent)?,
+        };
+        Some(value).filter(|value| value.is_finite())
+    }
+
+    /// Closes the period if it is over: the datapoint, or `None` while it still runs. A length
+    /// of zero makes every call a datapoint; periods without a turn are missing ones.
+    pub(crate) fn close(
+        &mut self,
+        now: Timestamp,
+        length: Duration,
+        statistic: Statistic,
+    ) -> Option<(Option<f64>, usize)> {
+        let mut gaps = 0;
+        if !length.is_zero() {
+            let ends = *self.ends.get_or_insert_with(|| now.saturating_add(length).unwrap_or(Timestamp::MAX));
+            if now < ends {
+                return None;
+            }
+            let late = now.duration_since(ends).as_secs_f64() / length.as_secs_f64();
+            let skipped = number::count(late);
+            gaps = usize::try_from(skipped).unwrap_or(PERIODS_MAX).min(PERIODS_MAX);
+            let over = length.saturating_mul(skipped.saturating_add(1));
+            self.ends = Some(ends.saturating_add(over).unwrap_or(Timestamp::MAX));
+        }
+        let value = self.value(statistic);
+        (self.sum, self.count) = (0.0, 0.0);
+        self.all.clear();
+        Some((value, gaps))
+    }
+}
+
+/// Nearest rank; sorts `samples`.
+fn percentile(samples: &mut [f64], percent: f64) -> Option<f64> {
+    samples.sort_unstable_by(f64::total_cmp);
+    let rank = usize::try_from(number::count_up(percent / 100.0 * samples.len() as f64)).ok()?;
+    samples.get(rank.saturating_sub(1)).copied()
+}
+
+/// How many of how many datapoints must breach, and what a missing one means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) needed: usize,
+    pub(crate) of: usize,
+    pub(crate) missing: TreatMissingData,
+}
+
+impl Rule {
+    pub(crate) fn check(self) -> Result<(), String> {
+        if !(1..=PERIODS_MAX).contains(&self.of) {
+            return Err(format!("evaluation_periods must be 1 to {PERIODS_MAX}"));
+        }
+        if !(1..=self.of).contains(&self.needed) {
+            return Err(format!("datapoints_to_alarm must be 1 to {}", self.of));
+        }
+        Ok(())
+    }
+
+    /// Adds a datapoint to those that this rule looks at.
+    pub(crate) fn keep(self, datapoints: &mut VecDeque<Option<f64>>, new: Option<f64>) {
+        datapoints.push_back(new);
+        while datapoints.len() > self.of + EXTRA {
+            datapoints.pop_front();
+        }
+    }
+
+    /// The alarm's next state.
+    pub(crate) fn evaluate(
+        self,
+        name: &'static str,
+        datapoints: &VecDeque<Option<f64>>,
+        before: AlarmState,
+        breaches: impl Fn(f64) -> bool,
+    ) -> Alarm {
+        // From the newest back: how many are real, how many of the N newest real ones breach.
+        let (mut real, mut breaching, mut oldest_breach, mut fine) = (0, 0, 0, false);
+        for (age, value) in datapoints.iter().rev().enumerate() {
+            let Some(value) = *value else { continue };
+            real += 1;
+            if real > self.of {
+                break;
+            }
+            if breaches(value) {
+                breaching += 1;
+                oldest_breach = age + 1;
+            } else {
+                fine = true;
+            }
+        }
+        let real = real.min(self.of);
+        let filled = self.of - real;
+        let state = if breaching >= self.needed {
+            AlarmState::Alarm
+        } else {
+            match self.missing {
+                TreatMissingData::Breaching if breaching + filled >= self.needed => AlarmState::Alarm,
+                TreatMissingData::Breaching | TreatMissingData::NotBreaching => AlarmState::Ok,
+                _ if real >= self.needed || fine => AlarmState::Ok,
+                TreatMissingData::Ignore => before,
+                TreatMissingData::Missing if real == 0 => AlarmState::InsufficientData,
+                // All that is there breaches: an alarm once the oldest has waited long enough.
+                TreatMissingData::Missing if oldest_breach >= self.needed => AlarmState::Alarm,
+                TreatMissingData::Missing => before,
+            }
+        };
+        Alarm {
+            name: Text::Fixed(name),
+            state,
+            breaching: number::len(breaching),
+            missing: number::len(filled),
+            needed: number::len(self.needed),
+            of: number::len(self.of),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "alarm/tests.rs"]
+mod tests;
