@@ -220,3 +220,39 @@ fn keep<T>(ring: &mut VecDeque<T>, most: usize, new: T) {
 fn tail<T>(ring: &VecDeque<Arc<T>>, n: usize) -> Vec<Arc<T>> {
     ring.iter().skip(ring.len().saturating_sub(n)).map(Arc::clone).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn blind(second: usize) -> Cycle {
+        let at = Timestamp::UNIX_EPOCH + Duration::from_secs(second as u64);
+        Cycle::Blind { at, because: format!("reason {second}") }
+    }
+
+    #[test]
+    fn everything_kept_is_bounded() {
+        let board = Board::new();
+        let turns = SAMPLES_KEPT + 10;
+        (0..turns).for_each(|second| drop(board.push(blind(second))));
+        let kept = board.last(usize::MAX);
+        assert_eq!((kept.len(), kept.last().unwrap().as_ref()), (CYCLES_KEPT, &blind(turns - 1)));
+        assert_eq!(board.samples(Timestamp::MIN).len(), SAMPLES_KEPT);
+        assert_eq!(board.last_events(usize::MAX).len(), EVENTS_KEPT);
+        assert_eq!(board.tallies().blind, turns as u64);
+        let soon_after = blind(turns - 5).at() + Duration::from_millis(400);
+        assert_eq!(board.nearest(soon_after).unwrap().as_ref(), &blind(turns - 5));
+        assert_eq!(board.nearest(Timestamp::MIN).unwrap(), kept[0], "older ones are gone");
+    }
+
+    #[test]
+    fn an_earlier_start_is_history_but_not_counted() {
+        let board = Board::new();
+        board.restore((0..5).map(blind));
+        assert_eq!((board.last(9).len(), board.newest(), board.tallies().blind), (5, None, 0));
+        board.push(blind(5));
+        assert_eq!((board.last(9).len(), board.own(9).len()), (6, 1));
+    }
+}

@@ -28,6 +28,18 @@ async fn foreign_hosts_and_origins_are_refused_on_every_path() {
 }
 
 #[tokio::test]
+async fn the_page_may_not_be_framed_nor_load_from_elsewhere() {
+    let pool = pool(0).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = http.get(format!("http://{}/", pool.address)).send().await.unwrap();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert!(header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(header("x-frame-options"), "DENY");
+    assert_eq!(header("cache-control"), "no-store");
+    assert!(header("content-type").starts_with("text/html"));
+}
+
+#[tokio::test]
 async fn a_token_must_be_brought() {
     let pool = pool_with(0, Some("s3cret")).await;
     pool.client.status().await.unwrap();
