@@ -1,0 +1,201 @@
+//! Asking a worker how it is.
+//!
+//! An app without a health endpoint must do as well, so what counts is that it speaks: any
+//! answer but a server error passes, and one that accepts the connection but speaks no HTTP
+//! passes as a TCP check would. Silence fails, unless requests ended meanwhile: a busy worker
+//! may be slow to answer its probe, and being busy is no reason to be killed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clock::Clock;
+use control::Event;
+use http::{Request, StatusCode, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use traffic::WorkerId;
+
+/// Told to the worker, so that it can leave probes out of its own statistics.
+const USER_AGENT: &str = concat!("autoscale-probe/", env!("CARGO_PKG_VERSION"));
+/// A new worker is asked this often in its first second, …
+const STARTING_FIRST: Duration = Duration::from_millis(25);
+/// … and this often thereafter: whoever takes longer will not miss the difference.
+const STARTING_LATER: Duration = Duration::from_millis(50);
+const FIRST_SECOND: Duration = Duration::from_secs(1);
+
+/// How and how often to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    /// What to `GET`; begins with a slash.
+    pub path: String,
+    /// How often a worker that was ready is asked.
+    pub interval: Duration,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        let second = Duration::from_secs(1);
+        Self { path: "/healthz".to_owned(), interval: second, timeout: second }
+    }
+}
+
+/// How many requests a worker has ended so far; only whether it grows matters.
+pub type Progress = Arc<dyn Fn(WorkerId) -> u64 + Send + Sync>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed(String),
+    /// Connected, but not a word in time.
+    Silent(String),
+}
+
+/// Asks once.
+pub(crate) async fn probe(address: SocketAddr, config: &ProbeConfig, clock: Clock) -> Verdict {
+    let limit = config.timeout.as_secs_f64();
+    let begun = clock.uptime();
+    let stream = match clock.timeout(config.timeout, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            let hint = "hint: the app must listen on $PORT";
+            return Verdict::Failed(format!("nothing listens on {address}; {hint}"));
+        }
+        Ok(Err(error)) => return Verdict::Failed(format!("no connection to {address}: {error}")),
+        Err(_) => return Verdict::Failed(format!("no connection to {address} within {limit} s")),
+    };
+    let left = config.timeout.saturating_sub(clock.uptime().saturating_sub(begun));
+    match clock.timeout(left, ask(stream, address, &config.path)).await {
+        Ok(Ok(status)) if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+            Verdict::Failed(format!("GET {} answered {status}", config.path))
+        }
+        // Any other status is an answer. An error is a connection that was closed or that
+        // speaks no HTTP: something listens there.
+        Ok(Ok(_) | Err(_)) => Verdict::Passed,
+        Err(_) => Verdict::Silent(format!("GET {} was not answered within {limit} s", config.path)),
+    }
+}
+
+async fn ask(stream: TcpStream, address: SocketAddr, path: &str) -> hyper::Result<StatusCode> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path)
+        .header(header::HOST, address.to_string())
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .expect("the configuration checked the path");
+    let mut connection = std::pin::pin!(connection);
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    tokio::select! {
+        biased;
+        answer = &mut answer => Ok(answer?.status()),
+        // The connection may end by itself once it has handed the answer over.
+        ended = &mut connection => { ended?; Ok(answer.await?.status()) }
+    }
+}
+
+/// Asks a worker for as long as it lives, fast until it has passed, and tells the fleet.
+pub(crate) async fn watch(
+    id: WorkerId,
+    address: SocketAddr,
+    config: ProbeConfig,
+    passes_needed: u32,
+    progress: Option<Progress>,
+    told: mpsc::Sender<Event>,
+    clock: Clock,
+) {
+    let first = clock.uptime();
+    let ended = || progress.as_ref().map_or(0, |progress| progress(id));
+    let mut passes = 0;
+    loop {
+        let begun = clock.uptime();
+        let ended_before = ended();
+        let event = match probe(address, &config, clock).await {
+            Verdict::Passed => {
+                passes += 1;
+                Some(Event::ProbePassed { id })
+            }
+            Verdict::Silent(_) if ended() != ended_before => None,
+            Verdict::Failed(because) | Verdict::Silent(because) => {
+                // A worker that was ready is not asked faster for having trouble.
+                passes = if passes < passes_needed { 0 } else { passes };
+                Some(Event::ProbeFailed { id, because })
+            }
+        };
+        if let Some(event) = event
+            && told.send(event).await.is_err()
+        {
+            return;
+        }
+        let interval = match clock.uptime().saturating_sub(first) {
+            _ if passes >= passes_needed => config.interval,
+            age if age < FIRST_SECOND => STARTING_FIRST,
+            _ => STARTING_LATER,
+        };
+        clock.sleep(interval.saturating_sub(clock.uptime().saturating_sub(begun))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What a probe makes of a server that answers with these bytes and closes; `None` never answers.
+    async fn verdict_on(answer: Option<&'static str>) -> (Verdict, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let count = stream.read(&mut asked).await.unwrap();
+            match answer {
+                Some(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
+                None => drop(stream.read(&mut [0; 1]).await),
+            }
+            String::from_utf8_lossy(&asked[..count]).into_owned()
+        });
+        let timeout = Duration::from_millis(if answer.is_some() { 20_000 } else { 100 });
+        let config = ProbeConfig { timeout, ..ProbeConfig::default() };
+        let verdict = probe(address, &config, Clock::start()).await;
+        (verdict, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_app_needs_no_health_endpoint_but_must_speak() {
+        let ok = [
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.0 302 Found\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 405 Method Not Allowed\r\n\r\n",
+            "HTTP/1.1 501 Not Implemented\r\n\r\n",
+            "-ERR unknown command\r\n",
+            "",
+        ];
+        for answer in ok {
+            let (verdict, asked) = verdict_on(Some(answer)).await;
+            assert_eq!(verdict, Verdict::Passed, "{answer:?}");
+            assert!(asked.starts_with("GET /healthz HTTP/1.1\r\n") && asked.contains("autoscale-probe/"));
+        }
+        let (verdict, _) = verdict_on(Some("HTTP/1.1 503 Starting\r\ncontent-length: 0\r\n\r\n")).await;
+        assert_eq!(verdict, Verdict::Failed("GET /healthz answered 503 Service Unavailable".to_owned()));
+        let (verdict, _) = verdict_on(None).await;
+        assert_eq!(verdict, Verdict::Silent("GET /healthz was not answered within 0.1 s".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_fails_with_a_hint() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let Verdict::Failed(because) = probe(free, &ProbeConfig::default(), Clock::start()).await else {
+            panic!("nothing listens there");
+        };
+        assert!(because.contains("nothing listens on") && because.contains("$PORT"), "{because}");
+    }
+}
