@@ -1,0 +1,41 @@
+//! The few places where a float becomes a whole number.
+
+/// Largest number of workers that a simulation may ask for; beyond it memory, not the answer,
+/// would be the limit.
+pub(crate) const WORKERS_MAX: u32 = 100_000;
+
+/// Smallest number of workers that carries `load`, which is in workers.
+///
+/// A load that passes a whole number only by rounding in the last digits is that whole number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
+pub(crate) fn workers_for(load: f64) -> u32 {
+    (load - 1e-9).ceil().clamp(0.0, f64::from(WORKERS_MAX)) as u32
+}
+
+/// Seconds as whole milliseconds; `None` for what is negative, no number or beyond 100,000 years.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked before")]
+pub(crate) fn millis(seconds: f64) -> Option<u64> {
+    let millis = (seconds * 1e3).round();
+    (0.0..=3.2e15).contains(&millis).then_some(millis as u64)
+}
+
+/// A count that was computed as a float.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
+pub(crate) fn count(value: f64) -> u64 {
+    value.round().clamp(0.0, 9e15) as u64
+}
+
+/// A count that was computed as a float, where 32 bits must do.
+pub(crate) fn count_u32(value: f64) -> u32 {
+    u32::try_from(count(value)).unwrap_or(u32::MAX)
+}
+
+/// A place in a list in memory.
+pub(crate) fn index(value: u64) -> usize {
+    usize::try_from(value).expect("lists in memory are shorter than the address space")
+}
+
+/// Milliseconds as seconds.
+pub(crate) fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1e3
+}
