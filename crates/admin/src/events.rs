@@ -160,7 +160,9 @@ pub(crate) fn order_text(command: &Command) -> String {
             format!("{by}: scale to {replicas}, held {}", until(end))
         }
         Command::Pause { until: end, by } => format!("{by}: pause {}", until(end)),
-        Command::Boost { min, until: end, by } => format!("{by}: boost to at least {min} {}", until(&Some(*end))),
+        Command::Boost { min, until: end, by } => {
+            format!("{by}: boost to at least {min} {}", until(&Some(*end)))
+        }
         Command::Resume { by } => format!("{by}: resume"),
         Command::Reload { config, by } => {
             format!("{by}: reload, {} {} to {}", config.policy.name, config.min, config.max)
