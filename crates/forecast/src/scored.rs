@@ -1,0 +1,239 @@
+//! A model that only says where the middle is becomes a forecaster: its own past errors, by
+//! horizon, give the quantiles; its answers are bounded.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::history::{History, Pushed};
+use crate::scores::{Located, Scores};
+use crate::{
+    Budget, FitError, FitReport, Forecaster, ModelState, QuantileForecast, RestoreError, Sample, Series,
+    Settings,
+};
+
+/// Slots of a silence after which pending forecasts are dropped instead of stepped over.
+const SILENCE_MAX: usize = 256;
+/// Times the largest reading of the last week that a forecast may reach.
+const CEILING: f64 = 3.0;
+/// Updates between two looks for the largest reading of the week.
+const LOOK_EVERY: usize = 256;
+
+/// Says where the middle is.
+pub(crate) trait Point: Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// The registry's name.
+    const NAME: &'static str;
+
+    /// One that knows nothing.
+    fn new(settings: &Settings) -> Self;
+
+    /// Learns from the whole history at once, if it is a model that does.
+    ///
+    /// # Errors
+    /// As [`Forecaster::fit`].
+    fn learn(&mut self, history: &History, budget: Budget) -> Result<FitReport, FitError> {
+        let _ = budget;
+        Ok(FitReport { iterations: 1, points: history.known() })
+    }
+
+    /// Slots at the end of a fitted series of `length` that are stepped through one by one after
+    /// (or instead of) learning, so that there are errors to know.
+    fn replayed(&self, length: usize) -> usize {
+        2_000.min(length * 2 / 5)
+    }
+
+    /// Looks at `slot`, the newest; called once for each slot.
+    fn step(&mut self, history: &History, slot: usize);
+
+    /// From `slot`, the newest, `horizon` steps ahead.
+    fn locate(&self, history: &History, slot: usize, horizon: usize) -> Option<Located>;
+}
+
+/// A [`Point`] with its history and its errors.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(crate) struct Scored<P: Point> {
+    settings: Settings,
+    history: History,
+    point: P,
+    scores: Scores,
+    current: Vec<Option<Located>>,
+    lowest: f64,
+    highest: f64,
+}
+
+impl<P: Point> Scored<P> {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: settings.clone(),
+            history: History::new(settings),
+            point: P::new(settings),
+            scores: Scores::new(&settings.horizons),
+            current: vec![None; settings.horizons.len()],
+            lowest: f64::INFINITY,
+            highest: f64::NEG_INFINITY,
+        }
+    }
+
+    pub(crate) fn build(settings: &Settings) -> Box<dyn Forecaster> {
+        Box::new(Self::new(settings))
+    }
+
+    pub(crate) fn restore(settings: &Settings, bytes: &[u8]) -> Result<Box<dyn Forecaster>, RestoreError> {
+        let refused = |because: String| RestoreError { model: P::NAME.to_owned(), because };
+        let restored: Self = postcard::from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
+        if restored.settings != *settings {
+            return Err(refused("it was built with other settings".to_owned()));
+        }
+        Ok(Box::new(restored))
+    }
+
+    fn take(&mut self, at: Timestamp, sample: &Sample) {
+        let end = self.history.end();
+        let first = match self.history.push(at, sample) {
+            Pushed::Late => return,
+            Pushed::Restarted => {
+                self.scores.interrupt();
+                (self.lowest, self.highest) = (f64::INFINITY, f64::NEG_INFINITY);
+                self.history.end() - 1
+            }
+            Pushed::Slots(added) if added > SILENCE_MAX => {
+                self.scores.interrupt();
+                self.history.end() - 1
+            }
+            Pushed::Slots(_) => end,
+        };
+        for slot in first..self.history.end() {
+            self.step(slot);
+        }
+    }
+
+    fn step(&mut self, slot: usize) {
+        if let Some(actual) = self.history.get(slot) {
+            self.scores.settle(slot, actual);
+            self.lowest = self.lowest.min(actual);
+            self.highest = self.highest.max(actual);
+        }
+        if slot.is_multiple_of(LOOK_EVERY) {
+            let week = crate::whole(604_800.0 / self.settings.step.as_secs_f64()).max(LOOK_EVERY);
+            let recent = self.history.range(slot.saturating_sub(week), slot + 1);
+            (self.lowest, self.highest) = recent
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                    (low.min(value), high.max(value))
+                });
+        }
+        self.point.step(&self.history, slot);
+        for (current, &horizon) in self.current.iter_mut().zip(&self.settings.horizons) {
+            *current = self.point.locate(&self.history, slot, horizon).filter(Located::is_sound);
+        }
+        self.scores.expect(slot, &self.current);
+    }
+
+    /// Loads are not below zero unless they have been; nothing is far above all that was seen.
+    fn bound(&self, value: f64) -> f64 {
+        let low = if self.lowest < 0.0 { CEILING * self.lowest } else { 0.0 };
+        let high = if self.highest > 0.0 { CEILING * self.highest } else { 0.0 };
+        value.clamp(low, high.max(low))
+    }
+
+    /// The quantiles of the learnt horizon at `index`.
+    fn row(&self, index: usize, quantiles: &[f64]) -> Option<Vec<f64>> {
+        let located = self.current[index]?;
+        let pool = self.scores.pool(index);
+        let value = |&level: &f64| {
+            // The middle stays the model's own: half the errors of a sound model are on each side.
+            let score = if (level - 0.5).abs() < 1e-9 { 0.0 } else { pool.quantile(level)? };
+            let score = if level > 0.5 { score.max(0.0) } else { score.min(0.0) };
+            Some(self.bound(located.middle + located.scale * score))
+        };
+        pool.quantile(0.5)?;
+        quantiles.iter().map(value).collect()
+    }
+}
+
+/// The rows for `horizons`, from those that were learnt: between two, in proportion.
+pub(crate) fn interpolate(
+    learnt: &[usize],
+    horizons: &[usize],
+    row: impl Fn(usize) -> Option<Vec<f64>>,
+) -> Option<Vec<Vec<f64>>> {
+    let one = |&horizon: &usize| {
+        let above = learnt.iter().position(|&one| one >= horizon.max(1))?;
+        let high = row(above)?;
+        if learnt[above] == horizon || above == 0 {
+            return Some(high);
+        }
+        let low = row(above - 1)?;
+        let part = (horizon - learnt[above - 1]) as f64 / (learnt[above] - learnt[above - 1]) as f64;
+        Some(low.iter().zip(&high).map(|(low, high)| low + part * (high - low)).collect())
+    };
+    horizons.iter().map(one).collect()
+}
+
+impl<P: Point> Forecaster for Scored<P> {
+    fn fit(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
+        if budget.iterations == 0 {
+            return Err(FitError::NoBudget);
+        }
+        if series.step() != self.settings.step {
+            return Err(FitError::Step { series: series.step(), settings: self.settings.step });
+        }
+        let mut fresh = Self::new(&self.settings);
+        let replayed = fresh.point.replayed(series.len()).max(1);
+        let learnt = series.len().saturating_sub(replayed).max(1);
+        fresh.history = History::of(&self.settings, &series.slice(0, learnt));
+        // Twice for models that learn at once: the errors on what was held out, then all of it.
+        let held_out = fresh.point.learn(&fresh.history, budget);
+        for index in learnt..series.len() {
+            fresh.take(series.at(index), &series.sample(index));
+        }
+        let report = match fresh.point.learn(&fresh.history, budget) {
+            Err(error) => held_out.map_err(|_| error)?,
+            Ok(report) => report,
+        };
+        let last = fresh.history.end() - 1;
+        for (current, &horizon) in fresh.current.iter_mut().zip(&self.settings.horizons) {
+            *current = fresh.point.locate(&fresh.history, last, horizon).filter(Located::is_sound);
+        }
+        *self = fresh;
+        Ok(report)
+    }
+
+    fn update(&mut self, at: Timestamp, sample: &Sample) {
+        self.take(at, sample);
+    }
+
+    fn predict(&self, horizons: &[usize], quantiles: &[f64]) -> Option<QuantileForecast> {
+        let mut values = interpolate(&self.settings.horizons, horizons, |index| self.row(index, quantiles))?;
+        for row in &mut values {
+            ascend(row, quantiles);
+        }
+        Some(QuantileForecast {
+            origin: self.history.at(self.history.end().checked_sub(1)?),
+            step: self.settings.step,
+            horizons: horizons.to_vec(),
+            quantiles: quantiles.to_vec(),
+            values,
+        })
+    }
+
+    fn state(&self) -> ModelState {
+        ModelState {
+            model: P::NAME.to_owned(),
+            ready: self.current.iter().all(Option::is_some),
+            samples: self.history.seen(),
+            bytes: postcard::to_allocvec(self).unwrap_or_default(),
+        }
+    }
+}
+
+/// Values never fall as their levels rise.
+pub(crate) fn ascend(row: &mut [f64], quantiles: &[f64]) {
+    let mut order: Vec<usize> = (0..quantiles.len()).collect();
+    order.sort_by(|&a, &b| quantiles[a].total_cmp(&quantiles[b]));
+    let mut least = f64::NEG_INFINITY;
+    for index in order {
+        least = least.max(row[index]);
+        row[index] = least;
+    }
+}
