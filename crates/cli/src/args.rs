@@ -269,9 +269,10 @@ pub(crate) struct LoadArgs {
     /// Where to, the other way to say it
     #[arg(long, conflicts_with = "target")]
     pub(crate) url: Option<String>,
-    /// Closed loop: this many clients, each sending as soon as it has its answer
-    #[arg(short = 'c', long, visible_aliases = ["connections"], default_value_t = 20)]
-    pub(crate) threads: usize,
+    /// Clients; in a closed loop (no --rate) each sends as soon as it has its answer
+    /// [default: 20; open loop: as many as are needed]
+    #[arg(short = 'c', long, visible_alias = "connections")]
+    pub(crate) threads: Option<u32>,
     /// Open loop: requests a second, as in 200 or 50/s
     #[arg(short = 'q', long, short_alias = 'R')]
     pub(crate) rate: Option<String>,
@@ -294,7 +295,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "SEED")]
     pub(crate) poisson: Option<u64>,
     /// Give up on a request after this time
-    #[arg(long, default_value = "30s", value_parser = control::span::parse)]
+    #[arg(long, default_value = "10s", value_parser = control::span::parse)]
     pub(crate) timeout: Duration,
     /// Method to use
     #[arg(short = 'm', long, default_value = "GET")]

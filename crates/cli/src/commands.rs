@@ -1,5 +1,14 @@
 //! One file a command.
 
+pub(crate) mod ask;
+pub(crate) mod demo;
+pub(crate) mod load;
 pub(crate) mod policy;
+mod reach;
 pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod steer;
+mod steps;
+mod summary;
+pub(crate) mod top;
 pub(crate) mod worker;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use control::ControllerConfig;
 
-pub(crate) use file::ReadError;
-pub(crate) use resolve::{Origin, Resolved, resolve};
+pub(crate) use resolve::{reload, resolve};
 
 /// A run, settled.
 #[derive(Clone, Debug, PartialEq)]

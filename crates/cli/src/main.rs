@@ -7,6 +7,7 @@ mod failure;
 mod output;
 mod session;
 mod shutdown;
+mod wiring;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -22,6 +23,10 @@ const THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // No runtime, no threads: the guardian must be as little as it can be.
+    if matches!(cli.command, Command::Guardian) {
+        return supervisor::guardian::run();
+    }
     match dispatch(cli.command) {
         Ok(()) => ExitCode::from(failure::FINE),
         Err(error) => failure::report(&error),
@@ -31,7 +36,23 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<()> {
     use commands as run;
     match command {
+        Command::Demo(args) => several_threads(run::demo::run(&args)),
+        Command::Run(args) => several_threads(run::run::run(&args)),
+        Command::Guardian => Ok(()),
         Command::Worker(args) => one_thread(run::worker::run(&args)),
+        Command::Load(args) => several_threads(run::load::run(&args)),
+        Command::Top(args) => one_thread(run::top::run(&args)),
+        Command::Status(args) => one_thread(run::ask::status(&args)),
+        Command::Ps(args) => one_thread(run::ask::ps(&args)),
+        Command::Scale(args) => one_thread(run::steer::scale(&args)),
+        Command::Pause(args) => one_thread(run::steer::pause(&args)),
+        Command::Resume(args) => one_thread(run::steer::resume(&args)),
+        Command::Drain(args) => one_thread(run::steer::drain(&args)),
+        Command::Kill(args) => one_thread(run::steer::kill(&args)),
+        Command::Logs(args) => one_thread(run::ask::logs(&args)),
+        Command::Events(args) => one_thread(run::ask::events(&args)),
+        Command::Stop(args) => one_thread(run::steer::stop(&args)),
+        Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
         Command::Replay(args) => run::replay::run(&args),
         Command::Policy(args) => run::policy::run(&args),
         Command::Completions { shell } => {
@@ -40,13 +61,22 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             output::line(&String::from_utf8_lossy(&script));
             Ok(())
         }
-        _ => anyhow::bail!("wired next"),
     }
 }
 
 /// Small commands and workers: nothing that needs more.
 fn one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?
+        .block_on(work)
+}
+
+/// The live system and the load generator.
+fn several_threads(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("the runtime could not be started")?

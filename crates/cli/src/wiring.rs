@@ -1,0 +1,431 @@
+//! Joins the crates: routes down, drain notices up, cycles out, orders in.
+
+mod logs;
+mod orders;
+mod source;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::{AdminConfig, Board, Ports};
+use anyhow::Context;
+use clock::Clock;
+use control::{Command, Controller, Cycle, InForce};
+use jiff::Timestamp;
+use journal::{Health, Header, Kind, Writer};
+use live::{Loop, Mode, Target};
+use parking_lot::Mutex;
+use proxy::{DrainNotice, Proxy, Router};
+use supervisor::{Local, Steering, SupervisorConfig, Wires, WorkerCommand};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use traffic::{Meter, Pool, Route, WorkerId};
+
+use crate::args::RunArgs;
+use crate::config::Config;
+use crate::failure::{FAILED, Hint, coded};
+use crate::session::{self, Past, Recorded};
+
+/// Orders that may wait for the next turn: far more than a person gives in a second.
+const ORDERS_MAX: usize = 64;
+/// Drain notices under way: more than there can be slots. One that were lost would only make a
+/// drain last until its deadline.
+const DRAINED_MAX: usize = 1_024;
+/// Ports tried beyond the one asked for.
+const PORTS_TRIED: u16 = 100;
+/// Time that requests in flight get at the end, before connections are cut.
+const REQUESTS_GRACE: Duration = Duration::from_secs(30);
+
+/// What to do about a port that another program has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Say so and stop.
+    Fail,
+    /// Take the next free one, and say so.
+    Next,
+}
+
+/// A pool at work.
+pub(crate) struct Running {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) board: Arc<Board>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) reload: orders::Reload,
+    /// Cancelled when it is time to stop, by whomever.
+    pub(crate) stop: CancellationToken,
+    pub(crate) clock: Clock,
+    /// What the user should know about the start.
+    pub(crate) notices: Vec<String>,
+    config: Config,
+    proxy: Proxy,
+    steering: Steering,
+    writer: Option<Arc<Mutex<Option<Writer>>>>,
+    turning: JoinHandle<Local>,
+    admin_server: admin::Handle,
+    admin_stop: CancellationToken,
+    loop_stop: CancellationToken,
+}
+
+/// Starts everything that `config` asks for. `args` are read again at a reload.
+pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow::Result<Running> {
+    let clock = Clock::start();
+    let mut notices = Vec::new();
+    let seed = config.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64);
+    let stop = CancellationToken::new();
+
+    let (past, record) = past(&config, clock.now(), &mut notices)?;
+    let writer = record.map(|path| open_record(&path, &config, &past, seed, clock.now())).transpose()?;
+
+    let meter = Arc::new(Meter::new(proxy::Config::new(config.listen).threads.get()));
+    let balancer = traffic::balance::build(&config.proxy.algorithm).hint("see `autoscale run --help`")?;
+    let pool = Pool::new(balancer, config.proxy.max_in_flight.and_then(NonZeroU32::new));
+    let (drained_out, drained) = mpsc::channel(DRAINED_MAX);
+    let on_drained: DrainNotice = Arc::new(move |id: WorkerId| {
+        // See DRAINED_MAX.
+        let _ = drained_out.try_send(id);
+    });
+    let proxy = start_proxy(&config, seed, taken, &mut notices, |settings| {
+        Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
+    })?;
+
+    let wires = wires(proxy.router(), Arc::clone(&pool), drained);
+    let mut local = Local::start(supervisor_config(&config, seed)?, clock, wires)
+        .await
+        .coded("check the command after `--`", FAILED)?;
+    notices.extend(local.take_notices());
+    let steering = local.steering();
+
+    let mut controller = Controller::new(config.control.clone()).hint("see `autoscale policy show`")?;
+    controller.resume(&past.cycles);
+    let first = past.desired().unwrap_or(config.control.min).clamp(config.control.min, config.control.max);
+    if past.desired().is_some() {
+        notices.push(format!("taking up the earlier run: {first} workers desired"));
+    }
+    local.scale_to(first).await?;
+
+    let (commands, commands_in) = mpsc::channel(ORDERS_MAX);
+    let reload = orders::reload(args, config.clone(), commands.clone());
+    let board = Arc::new(Board::new());
+    board.restore(past.cycles);
+    let writer = writer.map(|writer| Arc::new(Mutex::new(Some(writer))));
+    let ports = ports(PortParts {
+        config: &config,
+        board: &board,
+        meter: &meter,
+        clock,
+        steering: &steering,
+        commands: &commands,
+        stop: &stop,
+        reload: &reload,
+        health: writer.as_ref().and_then(|writer| {
+            writer.lock().as_ref().map(|writer| {
+                let health: Arc<dyn Fn() -> Health + Send + Sync> = Arc::new(writer.watch());
+                health
+            })
+        }),
+    });
+    let admin_stop = CancellationToken::new();
+    let admin_server = start_admin(&config, ports, clock, &admin_stop, taken, &mut notices).await?;
+
+    let loop_stop = CancellationToken::new();
+    let turning = Loop {
+        source: source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now()),
+        target: local,
+        controller,
+        commands: commands_in,
+        mode: if config.dry_run { Mode::Recommend } else { Mode::Act },
+        clock,
+    };
+    let turning = tokio::spawn(turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone())));
+    Ok(Running {
+        listen: proxy.local_addr(),
+        admin: admin_server.local_addr,
+        board,
+        commands,
+        reload,
+        stop,
+        clock,
+        notices,
+        config,
+        proxy,
+        steering,
+        writer,
+        turning,
+        admin_server,
+        admin_stop,
+        loop_stop,
+    })
+}
+
+/// Every cycle goes to the journal and to the board, from which all faces draw.
+fn emit(board: Arc<Board>, writer: Option<Arc<Mutex<Option<Writer>>>>) -> impl FnMut(Cycle) {
+    move |cycle| {
+        if let Some(writer) = &writer
+            && let Some(writer) = writer.lock().as_ref()
+        {
+            writer.record(&cycle);
+        }
+        board.push(cycle);
+    }
+}
+
+impl Running {
+    /// Whether the loop has ended by itself, which only a defect could make it do.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.turning.is_finished()
+    }
+
+    /// How recording goes.
+    pub(crate) fn record_health(&self) -> Option<Health> {
+        self.writer.as_ref()?.lock().as_ref().map(Writer::health)
+    }
+
+    /// The configuration at the start.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Ends it all in good order: no new requests, requests finished, workers ended, record
+    /// closed. Nothing is left behind when this returns.
+    pub(crate) async fn finish(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let cut = self.proxy.shutdown(REQUESTS_GRACE).await;
+        self.loop_stop.cancel();
+        let turned = self.turning.await;
+        let patience = self.config.pool.drain_timeout + self.config.pool.kill_deadline;
+        self.steering.shutdown(patience).await;
+        self.admin_stop.cancel();
+        self.admin_server.finished().await;
+        let closed = self.writer.and_then(|writer| writer.lock().take()).map(|writer| {
+            let now = self.clock.now();
+            writer.close(now)
+        });
+        drop(turned.context("the control loop failed")?);
+        if let Some(Health { dropped: 1.., error, .. }) = closed {
+            let because = error.unwrap_or_else(|| "turns were lost".to_owned());
+            crate::output::complain(&format!("warning: the run file is not whole: {because}"));
+        }
+        if cut.cut > 0 {
+            crate::output::complain(&format!(
+                "warning: {} connections had not finished and were cut",
+                cut.cut
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The run file to write, and what is taken up from it. Without `--record` a bounded one in the
+/// state folder lets a restart after a crash go on where it was.
+fn past(
+    config: &Config,
+    now: Timestamp,
+    notices: &mut Vec<String>,
+) -> anyhow::Result<(Past, Option<RecordPath>)> {
+    if let Some(path) = &config.record {
+        let past = session::past(path, now, false)
+            .coded("name another file with --record, or move this one away", FAILED)?;
+        return Ok((past, Some(RecordPath { path: path.clone(), keep: None })));
+    }
+    if config.listen.port() == 0 {
+        // A pool without an address of its own is not one to be found again.
+        return Ok((Past::default(), None));
+    }
+    let folder = session::state_folder();
+    let name = format!("run-{}.db", config.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-"));
+    let path = folder.join(name);
+    let prepared = fs_err::create_dir_all(&folder)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(session::past(&path, now, true)?));
+    match prepared {
+        Ok(past) => {
+            Ok((past, Some(RecordPath { path, keep: Some(session::KEEP_UNASKED) })))
+        }
+        Err(error) => {
+            notices.push(format!("nothing is kept for a restart: {error:#}"));
+            Ok((Past::default(), None))
+        }
+    }
+}
+
+/// Where to record, and how much is kept.
+struct RecordPath {
+    path: std::path::PathBuf,
+    keep: Option<u64>,
+}
+
+fn open_record(to: &RecordPath, config: &Config, past: &Past, seed: u64, now: Timestamp) -> anyhow::Result<Writer> {
+    let recorded = Recorded {
+        control: config.control.clone(),
+        resumed_cycles: past.cycles.len(),
+        command: config.pool.command.clone(),
+    };
+    let header = Header {
+        kind: Kind::Live,
+        started_at: now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed,
+        config: serde_json::to_value(recorded)?,
+    };
+    Writer::open(&to.path, &header, to.keep).coded("name a file that can be written with --record", FAILED)
+}
+
+fn start_proxy(
+    config: &Config,
+    seed: u64,
+    taken: Taken,
+    notices: &mut Vec<String>,
+    start: impl Fn(proxy::Config) -> Result<Proxy, proxy::StartError>,
+) -> anyhow::Result<Proxy> {
+    let mut listen = config.listen;
+    for _ in 0..PORTS_TRIED {
+        let settings = proxy::Config {
+            seed,
+            queue_timeout: config.proxy.queue_timeout,
+            ..proxy::Config::new(listen)
+        };
+        match start(settings) {
+            Ok(proxy) => {
+                if listen != config.listen {
+                    notices.push(format!("port {} is taken: balancing on {listen}", config.listen.port()));
+                }
+                return Ok(proxy);
+            }
+            Err(proxy::StartError::Listen { cause, .. })
+                if taken == Taken::Next && cause.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                listen.set_port(listen.port().wrapping_add(1));
+            }
+            Err(error) => {
+                let advice = "choose another address with --listen; port 0 takes any free one";
+                return Err(coded(error.into(), advice, FAILED));
+            }
+        }
+    }
+    Err(coded(anyhow::anyhow!("no free port from {} on", config.listen), "choose one with --listen", FAILED))
+}
+
+async fn start_admin(
+    config: &Config,
+    ports: Arc<Ports>,
+    clock: Clock,
+    stop: &CancellationToken,
+    taken: Taken,
+    notices: &mut Vec<String>,
+) -> anyhow::Result<admin::Handle> {
+    let mut listen = config.admin;
+    for _ in 0..PORTS_TRIED {
+        let settings = AdminConfig { listen, token: config.admin_token.clone(), hosts: Vec::new() };
+        match admin::serve(settings, Arc::clone(&ports), clock, stop.clone()).await {
+            Ok(server) => {
+                if listen != config.admin {
+                    notices.push(format!("port {} is taken: admin API on {listen}", config.admin.port()));
+                }
+                return Ok(server);
+            }
+            Err(admin::ServeError::Bind { source, .. })
+                if taken == Taken::Next && source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                listen.set_port(listen.port().wrapping_add(1));
+            }
+            Err(error) => {
+                let advice = error.hint();
+                return Err(coded(error.into(), advice, FAILED));
+            }
+        }
+    }
+    Err(coded(anyhow::anyhow!("no free port from {} on", config.admin), "choose one with --admin", FAILED))
+}
+
+fn wires(router: Router, pool: Arc<Pool>, drained: mpsc::Receiver<WorkerId>) -> Wires {
+    let ended = move |id: WorkerId| {
+        let backends = pool.backends();
+        backends.iter().find(|backend| backend.id == id).map_or(0, |backend| backend.requests)
+    };
+    Wires {
+        routes: Arc::new(move |routes: &[Route]| drop(router.replace(routes))),
+        drained,
+        progress: Some(Arc::new(ended)),
+    }
+}
+
+fn supervisor_config(config: &Config, seed: u64) -> anyhow::Result<SupervisorConfig> {
+    let pool = &config.pool;
+    let command = match pool.command.split_first() {
+        Some((program, arguments)) => WorkerCommand {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+            environment: Vec::new(),
+            directory: None,
+        },
+        None => demo_worker(pool.worker_cpus)?,
+    };
+    let mut settings = SupervisorConfig::new(command).context("our own binary cannot be found")?;
+    settings.worker_port = pool.worker_port;
+    settings.worker_cpus = pool.worker_cpus;
+    settings.probe.path.clone_from(&pool.health_path);
+    settings.fleet.startup_deadline = pool.start_up_deadline;
+    settings.fleet.drain_timeout = pool.drain_timeout;
+    settings.fleet.kill_deadline = pool.kill_deadline;
+    settings.seed = seed;
+    Ok(settings)
+}
+
+/// Our own binary again, as big as a worker is said to be; it cannot be bigger than a core.
+fn demo_worker(cpus: f64) -> anyhow::Result<WorkerCommand> {
+    let program = std::env::current_exe().context("our own binary cannot be found")?;
+    let arguments = ["worker", "--port", "{port}", "--cpus", &cpus.min(1.0).to_string()];
+    Ok(WorkerCommand {
+        program: program.to_string_lossy().into_owned(),
+        arguments: arguments.map(str::to_owned).to_vec(),
+        environment: Vec::new(),
+        directory: None,
+    })
+}
+
+struct PortParts<'a> {
+    config: &'a Config,
+    board: &'a Arc<Board>,
+    meter: &'a Arc<Meter>,
+    clock: Clock,
+    steering: &'a Steering,
+    commands: &'a mpsc::Sender<Command>,
+    stop: &'a CancellationToken,
+    reload: &'a orders::Reload,
+    health: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
+}
+
+fn ports(parts: PortParts<'_>) -> Arc<Ports> {
+    let control = &parts.config.control;
+    let signal = control.policy.settings.get("signal").and_then(|signal| signal.as_str());
+    let (meter, clock) = (Arc::clone(parts.meter), parts.clock);
+    Arc::new(Ports {
+        board: Arc::clone(parts.board),
+        totals: Arc::new(move || source::totals(&meter.read(clock.now()))),
+        orders: Arc::new(orders::Desk {
+            commands: parts.commands.clone(),
+            steering: parts.steering.clone(),
+            stop: parts.stop.clone(),
+            reload: Arc::clone(parts.reload),
+            runtime: tokio::runtime::Handle::current(),
+        }),
+        logs: Arc::new(logs::Shelf(Arc::clone(parts.steering.outputs()))),
+        record: parts.health,
+        in_force: InForce {
+            policy: control.policy.name.clone(),
+            min: control.min,
+            max: control.max,
+            paused: false,
+            paused_until: None,
+            held: None,
+            held_until: None,
+        },
+        signal: signal.unwrap_or("worker_cpu").to_owned().into(),
+        version: env!("CARGO_PKG_VERSION"),
+        page: dashboard::web::PAGE.into(),
+    })
+}
