@@ -41,9 +41,9 @@ pub fn rounded(number: f64) -> u64 {
     whole
 }
 
-/// Whole numbers bare, others with one decimal: `35`, `81.3`. As in the reasons of decisions.
+/// A number as the reasons of decisions write it: `35`, `81.3`.
 pub fn number(value: f64) -> String {
-    if (value - value.round()).abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") }
+    control::Because::new("{value}", [("value", value)]).to_string()
 }
 
 /// A value with its unit: `81.3 %`, `120`.

@@ -8,7 +8,7 @@ use control::{
 };
 use dashboard::View;
 use jiff::{SignedDuration, Timestamp};
-use traffic::{Address, Latency, Version, Window, WorkerId};
+use traffic::{Address, Latency, Window, WorkerId};
 
 /// CPU percent that one request a second costs a worker: 5 ms of a quarter of a core.
 const PERCENT_PER_REQUEST: f64 = 2.0;
@@ -75,23 +75,14 @@ impl MadeUp {
         let place = slot as usize;
         self.runs[place] += 1;
         let id = WorkerId { slot, run: self.runs[place] };
-        let worker = WorkerSeen {
-            id,
-            pid: Some(4_200 + slot * 10 + self.runs[place]),
-            address: Some(Address::Tcp(([127, 0, 0, 1], 4_999 + u16::try_from(slot).unwrap()).into())),
-            state: State::Starting,
-            since: moment(at),
-            started_at: moment(at),
-            ready_at: None,
-            first_request_at: None,
-            cpu_percent: None,
-            memory_bytes: Some(9_000_000 + u64::from(slot) * 123_456),
-            in_flight: 0,
-            requests: 0,
-            restarts,
-            version: Version::default(),
-            metrics: Vec::new(),
-        };
+        let port = 4_999 + u16::try_from(slot).unwrap();
+        // From a record, so that fields which no dashboard shows need not be listed here.
+        let record = serde_json::json!({
+            "id": id, "pid": 4_200 + slot * 10 + id.run, "address": Address::Tcp(([127, 0, 0, 1], port).into()),
+            "state": State::Starting, "since": moment(at), "started_at": moment(at),
+            "memory_bytes": 9_000_000 + slot * 123_456, "in_flight": 0, "requests": 0, "restarts": restarts,
+        });
+        let worker: WorkerSeen = serde_json::from_value(record).unwrap();
         self.workers.push(worker);
         self.workers.sort_by_key(|worker| worker.id.slot);
     }
@@ -168,19 +159,9 @@ impl MadeUp {
         let arrivals = dashboard::text::rounded(rate);
         let slow = 4.0 + rate / 10.0;
         let latency = |factor: f64| Duration::from_secs_f64(slow * factor / 1e3);
-        Observation {
-            at: moment(now),
-            traffic: Some(Window {
-                length: Duration::from_secs(1),
-                arrivals,
-                completions: arrivals - self.failures,
-                failures: self.failures,
-                in_flight: self.workers.iter().map(|worker| worker.in_flight).sum(),
-                queued: 0,
-                latency: Some(Latency { p50: latency(1.0), p95: latency(1.7), p99: latency(2.5) }),
-                queue_wait_max: Duration::ZERO,
-            }),
-            fleet: FleetStatus {
+        let record = serde_json::json!({
+            "at": moment(now), "workers": self.workers,
+            "fleet": FleetStatus {
                 desired: self.desired,
                 starting: count(State::Starting),
                 ready: count(State::Ready),
@@ -189,12 +170,22 @@ impl MadeUp {
                 backoff: count(State::Backoff),
                 crashes: 0,
             },
-            workers: self.workers.clone(),
-            signals: [("host_cpu".to_owned(), Reading { value: 12.5, at: moment(now) })].into(),
-            transitions: std::mem::take(&mut self.transitions),
-            commands: std::mem::take(&mut self.commands),
-            history: None,
-        }
+        });
+        let mut seen: Observation = serde_json::from_value(record).unwrap();
+        seen.traffic = Some(Window {
+            length: Duration::from_secs(1),
+            arrivals,
+            completions: arrivals - self.failures,
+            failures: self.failures,
+            in_flight: self.workers.iter().map(|worker| worker.in_flight).sum(),
+            queued: 0,
+            latency: Some(Latency { p50: latency(1.0), p95: latency(1.7), p99: latency(2.5) }),
+            queue_wait_max: Duration::ZERO,
+        });
+        seen.signals.insert("host_cpu".to_owned(), Reading { value: 12.5, at: moment(now) });
+        seen.transitions = std::mem::take(&mut self.transitions);
+        seen.commands = std::mem::take(&mut self.commands);
+        seen
     }
 
     /// One turn a second at this many requests a second.
@@ -205,7 +196,7 @@ impl MadeUp {
         let decision = self.controller.decide(&seen);
         if self.applied == Applied::Ordered {
             self.desired = decision.desired();
-            self.obey(now + 0.05);
+            self.obey(now + 0.1);
         }
         self.turn += 1;
         Cycle::Decided { seen, decision, applied: self.applied.clone() }
@@ -232,6 +223,6 @@ pub(crate) fn busy() -> (MadeUp, View) {
 pub(crate) fn whole() -> View {
     let (mut run, mut view) = busy();
     run.show(&mut view, 30, 80.0);
-    run.show(&mut view, 44, 3.0);
+    run.show(&mut view, 44, 12.0);
     view
 }

@@ -114,11 +114,13 @@ fn the_whole_reason() {
 #[test]
 fn trouble() {
     let (mut run, mut view) = busy();
-    run.crash(2);
     run.failures = 2;
     run.show(&mut view, 1, 80.0);
+    run.failures = 0;
+    run.show(&mut view, 11, 80.0);
     run.set_state(3, State::Backoff);
     run.set_state(1, State::Unhealthy);
+    run.crash(2);
     run.applied = Applied::Failed("no process could be started: out of memory".to_owned());
     run.show(&mut view, 2, 80.0);
     insta::assert_snapshot!(screen(&view, &ui(), 80, 24));

@@ -129,20 +129,26 @@ impl Told {
 
 /// An order came in.
 pub fn ordered(at: Timestamp, command: &Command) -> Event {
-    let (what, by) = match command {
-        Command::Scale { to, by, .. } => (scale(*to), by),
-        Command::Pause { by, .. } => ("order: pause".to_owned(), by),
-        Command::Resume { by } => ("order: resume".to_owned(), by),
-        Command::Reload { by, .. } => ("order: new configuration".to_owned(), by),
+    let what = match command {
+        Command::Scale { to, .. } => scale(*to),
+        Command::Reload { .. } => "new configuration".to_owned(),
+        other => field(other, "command").replace('_', " "),
     };
-    Event { at, kind: Kind::Order, what, why: format!("by {by}") }
+    let why = format!("by {}", field(command, "by"));
+    Event { at, kind: Kind::Order, what: format!("order: {what}"), why }
+}
+
+/// A field that every order has in the record, whatever it orders.
+fn field(command: &Command, name: &str) -> String {
+    let record = serde_json::to_value(command).unwrap_or_default();
+    record.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
 }
 
 fn scale(to: ScaleTo) -> String {
     match to {
-        ScaleTo::Exactly(replicas) => format!("order: scale to {replicas}"),
-        ScaleTo::By(change) => format!("order: scale by {change:+}"),
-        ScaleTo::Max => "order: scale to the maximum".to_owned(),
+        ScaleTo::Exactly(replicas) => format!("scale to {replicas}"),
+        ScaleTo::By(change) => format!("scale by {change:+}"),
+        ScaleTo::Max => "scale to the maximum".to_owned(),
     }
 }
 
