@@ -26,7 +26,7 @@ pub fn line(view: &View) -> String {
     let number = |value: Option<u64>| value.map_or(text::UNKNOWN.to_owned(), |value| value.to_string());
     let cpu = view.cpu_percent().map_or(text::UNKNOWN.to_owned(), |cpu| format!("{cpu:.1}%"));
     let p95 = view.latency().map_or(text::UNKNOWN.to_owned(), |latency| text::millis(latency.p95) + "ms");
-    let order = why::order_in_force(&last.decision.in_force, now).filter(|_| asked.change() == 0);
+    let order = why::order_in_force(&last.decision, now).filter(|_| asked.change() == 0);
     text::cut(
         &format!(
             "{clock} CPU {cpu} workers {}/{} ready RPM {} p95 {p95} in-flight {} failed {} | {}",

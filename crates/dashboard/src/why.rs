@@ -43,7 +43,7 @@ pub fn outcome(decision: &Decision) -> String {
 
 /// From the measurement to the final number, one line each.
 pub fn trail(decision: &Decision, at: Timestamp, zone: &TimeZone) -> Vec<String> {
-    let mut lines = vec![row("in force", &in_force(&decision.in_force, at))];
+    let mut lines = vec![row("in force", &in_force(decision, at))];
     if let Some(measured) = &decision.measured {
         lines.push(row("measured", &measurement(measured)));
     }
@@ -52,6 +52,12 @@ pub fn trail(decision: &Decision, at: Timestamp, zone: &TimeZone) -> Vec<String>
     }
     lines.push(row("before", &decision.current.to_string()));
     let step = |step: &control::Step| format!("{:<3} {}: {}", step.replicas, step.rule, step.because);
+    lines.extend(decision.alarms.iter().map(|alarm| row("alarm", &alarm.to_string())));
+    for member in &decision.members {
+        lines.push(row("member", &format!("{} ({})", step(&member.step), &*member.policy)));
+    }
+    lines.extend(decision.raw.iter().map(|raw| row("formula", &step(raw))));
+    lines.extend(decision.overruled.iter().map(|policy| row("policy", &step(policy))));
     lines.push(row("recommended", &step(&decision.recommended)));
     lines.extend(decision.limited.iter().map(|limit| row("limited to", &step(limit))));
     lines.push(row("final", &decision.desired().to_string()));
@@ -135,21 +141,20 @@ fn in_unit(measured: &Measured, value: f64) -> String {
     text::with_unit(value, &measured.unit)
 }
 
-fn in_force(in_force: &InForce, at: Timestamp) -> String {
-    let mut line = format!("policy {}, {} to {} replicas", in_force.policy, in_force.min, in_force.max);
-    if let Some(order) = order_in_force(in_force, at) {
-        line.push_str(", ");
-        line.push_str(&order);
-    }
-    line
+fn in_force(decision: &Decision, at: Timestamp) -> String {
+    let InForce { policy, min, max, .. } = &decision.in_force;
+    let order = order_in_force(decision, at).map(|order| format!(", {order}")).unwrap_or_default();
+    format!("policy {policy}, {min} to {max} replicas{order}")
 }
 
-/// The order that stands above the policy, with its time left: `paused, 41 s left`.
-pub fn order_in_force(in_force: &InForce, at: Timestamp) -> Option<String> {
-    let (order, until) = match in_force.held {
+/// The order that stands above the policy or beside it, with its time left: `paused, 41 s left`.
+pub fn order_in_force(decision: &Decision, at: Timestamp) -> Option<String> {
+    let in_force = &decision.in_force;
+    let (order, until) = match (in_force.held, decision.boost) {
         _ if in_force.paused => ("paused".to_owned(), in_force.paused_until),
-        Some(held) => (format!("held at {held}"), in_force.held_until),
-        None => return None,
+        (Some(held), _) => (format!("held at {held}"), in_force.held_until),
+        (None, Some(boost)) => (format!("boosted to {} or more", boost.min), Some(boost.until)),
+        (None, None) => return None,
     };
     Some(match until {
         Some(until) => format!("{order}, {} left", text::left(text::between(at, until))),

@@ -35,7 +35,7 @@ fn asked(question: Question, view: &View, width: u16) -> String {
 }
 
 fn keys(view: &View, ui: &Ui, width: u16) -> Line<'static> {
-    let by_hand = view.in_force().is_some_and(|in_force| in_force.paused || in_force.held.is_some());
+    let by_hand = view.steered();
     let entries = [
         (0, "q", "quit"),
         (0, "?", "help"),

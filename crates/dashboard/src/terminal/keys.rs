@@ -196,7 +196,7 @@ fn plain(ui: &mut Ui, view: &View, code: KeyCode) -> Option<Action> {
 }
 
 fn pause_or_resume(view: &View) -> Action {
-    let by_hand = view.in_force().is_some_and(|in_force| in_force.paused || in_force.held.is_some());
+    let by_hand = view.steered();
     if by_hand { Action::Resume } else { Action::Pause }
 }
 

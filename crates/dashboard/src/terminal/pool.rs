@@ -61,7 +61,7 @@ fn condition(view: &View, ui: &Ui) -> String {
         return "waiting for the first turn".to_owned();
     };
     let dry = matches!(last.applied, control::Applied::DryRun);
-    match why::order_in_force(&last.decision.in_force, now) {
+    match why::order_in_force(&last.decision, now) {
         Some(order) => order.to_uppercase().replace(" LEFT", " left").replace(" S ", " s "),
         None if dry => "DRY RUN".to_owned(),
         None => "automatic".to_owned(),

@@ -6,6 +6,14 @@ use super::{RATE_SPAN, Turn, View};
 use crate::text::between;
 
 impl View {
+    /// Whether an order by hand stands above the policy or beside it, so that there is something
+    /// to resume from.
+    pub fn steered(&self) -> bool {
+        let Some(last) = &self.last else { return false };
+        let in_force = &last.decision.in_force;
+        in_force.paused || in_force.held.is_some() || last.decision.boost.is_some()
+    }
+
     /// CPU of the pool in percent of a worker's size: what the policy measured, or else the mean
     /// over the workers measured and not left out.
     pub fn cpu_percent(&self) -> Option<f64> {

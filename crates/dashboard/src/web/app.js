@@ -24,7 +24,7 @@ function condition() {
   if (problem) return [problem, true];
   if (view.blind) return [`no answer since ${clock(view.blind.since)}`, true];
   if (!view.last) return ["waiting for the first turn", false];
-  const order = orderInForce(view.last.decision.in_force, view.now);
+  const order = orderInForce(view.last.decision, view.now);
   if (order) return [order, true];
   return [view.last.applied === "dry_run" ? "dry run" : "automatic", false];
 }
@@ -81,6 +81,12 @@ function trail(decision, time) {
   if (measured) row("measured", `${measured.signal} ${known(measured.value, value => withUnit(value, measured.unit))}`);
   for (const out of decision.excluded) row("left out", `${slot(out.worker)}: ${because(out.because)}`);
   row("before", String(decision.current));
+  for (const alarm of decision.alarms ?? []) {
+    row("alarm", `${alarm.name} ${alarm.state}: ${alarm.breaching} of the last ${alarm.of} datapoints breach, ${alarm.needed} needed`);
+  }
+  for (const member of decision.members ?? []) row("member", `${step(member.step)} (${member.policy})`);
+  if (decision.raw) row("formula", step(decision.raw));
+  if (decision.overruled) row("policy", step(decision.overruled));
   row("recommended", step(decision.recommended));
   for (const limit of decision.limited) row("limited to", step(limit));
   row("final", String(desired(decision)));
@@ -186,7 +192,7 @@ function draw() {
   if (!view.last) return;
   const { in_force: inForce, measured } = view.last.decision;
   put("policy", `${inForce.policy}${measured ? ` on ${measured.signal}` : ""}`);
-  put("pause", inForce.paused || inForce.held !== null ? "resume" : "pause");
+  put("pause", orderInForce(view.last.decision, view.now) ? "resume" : "pause");
   figures();
   reasons();
   workers();

@@ -38,9 +38,10 @@ function blockers(decision) {
   return undone && last ? [{ by: last.rule, until: null, because: last.because }] : [];
 }
 
-function orderInForce(inForce, now) {
+function orderInForce({ in_force: inForce, boost }, now) {
   const [order, until] = inForce.paused ? ["paused", inForce.paused_until]
-    : inForce.held !== null ? [`held at ${inForce.held}`, inForce.held_until] : [null, null];
+    : inForce.held !== null ? [`held at ${inForce.held}`, inForce.held_until]
+    : boost ? [`boosted to ${boost.min} or more`, boost.until] : [null, null];
   if (order === null) return null;
   return until === null ? `${order} until resumed` : `${order}, ${left(seconds(now, Date.parse(until)))} left`;
 }
