@@ -62,9 +62,14 @@ pub fn millis(latency: Duration) -> String {
     if millis < 9.95 { format!("{millis:.1}") } else { format!("{millis:.0}") }
 }
 
-/// Seconds with one decimal, without the unit: `1.2`.
+/// Seconds with the decimals that matter, without the unit: `0.03`, `1.2`, `45`.
 pub fn seconds(length: Duration) -> String {
-    format!("{:.1}", length.as_secs_f64())
+    match length.as_secs_f64() {
+        0.0 => "0".to_owned(),
+        short @ ..0.995 => format!("{short:.2}"),
+        middle @ ..99.95 => format!("{middle:.1}"),
+        long => format!("{long:.0}"),
+    }
 }
 
 /// Time left, rounded up so that it ends at 1: `3 s`, `1:40 min`.
@@ -188,6 +193,15 @@ mod tests {
         assert_eq!(rounded(-3.0), 0);
         assert_eq!(rounded(f64::NAN), 0);
         assert_eq!(rounded(2.5), 3);
+    }
+
+    #[test]
+    fn seconds_keep_the_decimals_that_matter() {
+        for (millis, text) in
+            [(0, "0"), (4, "0.00"), (32, "0.03"), (994, "0.99"), (995, "1.0"), (99_951, "100")]
+        {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
     }
 
     #[test]

@@ -31,13 +31,14 @@ fn title(view: &View, ui: &Ui, width: u16) -> Line<'static> {
     let room = width.saturating_sub(u16::try_from(clock.len()).unwrap_or(0) + 2);
     let mut pieces = vec![Piece::new(0, vec![Span::raw(" autoscale")])];
     if let Some(last) = view.last() {
-        let signal = last.decision.measured.as_ref().map(|measured| format!(" on {}", measured.signal));
-        let policy = format!("{}{}", last.decision.in_force.policy, signal.unwrap_or_default());
-        pieces.push(Piece::new(3, vec![Span::raw(policy)]));
+        pieces.push(Piece::new(2, vec![Span::raw(last.decision.in_force.policy.clone())]));
+        if let Some(measured) = &last.decision.measured {
+            pieces.push(Piece::new(4, vec![Span::raw(format!("on {}", measured.signal))]));
+        }
     }
     pieces.push(Piece::new(1, vec![Span::raw(condition(view, ui))]));
     if let Some(load) = view.load() {
-        pieces.push(Piece::new(2, vec![Span::raw(load.to_owned())]));
+        pieces.push(Piece::new(3, vec![Span::raw(load.to_owned())]));
     }
     let mut line = fit(pieces, room);
     let pad = usize::from(width).saturating_sub(line.width() + clock.len() + 1);
@@ -167,7 +168,7 @@ fn costs(view: &View, palette: Palette) -> Vec<Piece> {
     }
     let totals = view.totals();
     let used = text::count(text::rounded(totals.worker_seconds));
-    pieces.push(figure(palette, 1, "worker-seconds", used, Tone::Figure));
+    pieces.push(figure(palette, 1, "worker-s", used, Tone::Figure));
     if let (Some(saved), Some(in_force)) = (totals.saved_percent(), view.in_force()) {
         let saved = format!("({saved:.0} % less than {} always)", in_force.max);
         pieces.push(figure(palette, 3, "", saved, Tone::Label));

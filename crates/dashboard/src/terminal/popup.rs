@@ -37,6 +37,8 @@ CPU        of a worker's own size: 100 % is all that it may use
 out > in < more workers above the one line, fewer below the other
 RPM        requests per minute, over the last 10 s
 p50 p95    half, 95 % of the requests took at most so many ms
+reaction   from the demand to the new worker's first request
+worker-s   seconds that each worker existed, summed
 queued     requests that wait because no worker is ready
 held, paused  by hand; the time left counts down";
 

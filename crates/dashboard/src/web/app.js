@@ -51,8 +51,9 @@ function figures() {
   put("flight", `${known(traffic?.in_flight, String)} in flight, ${known(traffic?.queued, String)} queued`);
   const reaction = view.reaction();
   put("reaction", known(reaction, found => `${found.total.toFixed(1)} s`));
+  const short = s => s === 0 ? "0" : s.toFixed(s < 0.995 ? 2 : 1);
   put("parts", reaction ? Object.entries(reaction.parts)
-    .map(([part, s]) => `${part} ${known(s, value => value.toFixed(1))}`).join(" + ") : "no scale-out yet");
+    .map(([part, s]) => `${part}\u00a0${known(s, short)}`).join(" ") : "no scale-out yet");
   put("used", group(view.used));
   const saved = view.fixed > 0 ? 100 * (1 - view.used / view.fixed) : -1;
   put("saved", saved >= 0 ? `${saved.toFixed(0)} % less than ${decision.in_force.max} always` : "");

@@ -46,15 +46,18 @@ class Chart {
   axis(view, span) {
     const { svg, gutter, height, width } = this;
     shape(svg, "path", { class: "axis", d: `M${gutter} 4V${height}H${width}` });
+    const foot = height + this.foot - 6, marked = [];
     for (const turn of this.turns) {
       const x = this.x(turn.at);
       if (turn.change === 0 || x < gutter) continue;
-      shape(svg, "text", { x, y: height + this.foot - 6, class: `marker ${turn.change > 0 ? "out" : "in"}` },
-        turn.change > 0 ? "▲" : "▼");
+      shape(svg, "text", { x, y: foot, class: `marker ${turn.change > 0 ? "out" : "in"}` }, turn.change > 0 ? "▲" : "▼");
+      marked.push(x);
     }
+    // A marker says more than the label that it would cover.
+    const free = (from, to) => !marked.some(x => x > from - 8 && x < to + 8);
     const back = span >= 120 ? `${span / 60} min ago` : `${span} s ago`;
-    shape(svg, "text", { x: gutter, y: height + this.foot - 6 }, back);
-    shape(svg, "text", { x: width, y: height + this.foot - 6, "text-anchor": "end" }, "now");
+    if (free(gutter, gutter + gutter)) shape(svg, "text", { x: gutter, y: foot }, back);
+    if (free(width - gutter / 2, width)) shape(svg, "text", { x: width, y: foot, "text-anchor": "end" }, "now");
   }
 
   // The turn under the pointer, marked.
