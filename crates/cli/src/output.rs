@@ -16,7 +16,8 @@ pub(crate) fn complain(text: &str) {
 /// Prints a value as JSON or YAML.
 pub(crate) fn value(value: &impl serde::Serialize, as_yaml: bool) -> anyhow::Result<()> {
     let text = if as_yaml {
-        serde_saphyr::to_string(value).map_err(|error| anyhow::anyhow!("cannot be written as YAML: {error}"))?
+        serde_saphyr::to_string(value)
+            .map_err(|error| anyhow::anyhow!("cannot be written as YAML: {error}"))?
     } else {
         serde_json::to_string_pretty(value)?
     };

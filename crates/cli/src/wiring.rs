@@ -14,7 +14,7 @@ use anyhow::Context;
 use clock::Clock;
 use control::{Command, Controller, Cycle, InForce};
 use jiff::Timestamp;
-use journal::{Health, Header, Kind, Writer};
+use journal::{Header, Health, Kind, Writer};
 use live::{Loop, Mode, Target};
 use parking_lot::Mutex;
 use proxy::{DrainNotice, Proxy, Router};
@@ -77,7 +77,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let seed = config.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64);
     let stop = CancellationToken::new();
 
-    let (past, record) = past(&config, clock.now(), &mut notices)?;
+    let (past, record) = past(&config, taken, clock.now(), &mut notices)?;
     let writer = record.map(|path| open_record(&path, &config, &past, seed, clock.now())).transpose()?;
 
     let meter = Arc::new(Meter::new(proxy::Config::new(config.listen).threads.get()));
@@ -179,11 +179,6 @@ impl Running {
         self.turning.is_finished()
     }
 
-    /// How recording goes.
-    pub(crate) fn record_health(&self) -> Option<Health> {
-        self.writer.as_ref()?.lock().as_ref().map(Writer::health)
-    }
-
     /// The configuration at the start.
     pub(crate) fn config(&self) -> &Config {
         &self.config
@@ -223,6 +218,7 @@ impl Running {
 /// state folder lets a restart after a crash go on where it was.
 fn past(
     config: &Config,
+    taken: Taken,
     now: Timestamp,
     notices: &mut Vec<String>,
 ) -> anyhow::Result<(Past, Option<RecordPath>)> {
@@ -231,20 +227,19 @@ fn past(
             .coded("name another file with --record, or move this one away", FAILED)?;
         return Ok((past, Some(RecordPath { path: path.clone(), keep: None })));
     }
-    if config.listen.port() == 0 {
-        // A pool without an address of its own is not one to be found again.
+    if taken == Taken::Next || config.listen.port() == 0 {
+        // A demo starts anew, and a pool without an address of its own cannot be found again.
         return Ok((Past::default(), None));
     }
     let folder = session::state_folder();
-    let name = format!("run-{}.db", config.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-"));
+    let name =
+        format!("run-{}.db", config.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-"));
     let path = folder.join(name);
     let prepared = fs_err::create_dir_all(&folder)
         .map_err(anyhow::Error::from)
         .and_then(|()| Ok(session::past(&path, now, true)?));
     match prepared {
-        Ok(past) => {
-            Ok((past, Some(RecordPath { path, keep: Some(session::KEEP_UNASKED) })))
-        }
+        Ok(past) => Ok((past, Some(RecordPath { path, keep: Some(session::KEEP_UNASKED) }))),
         Err(error) => {
             notices.push(format!("nothing is kept for a restart: {error:#}"));
             Ok((Past::default(), None))
@@ -258,7 +253,13 @@ struct RecordPath {
     keep: Option<u64>,
 }
 
-fn open_record(to: &RecordPath, config: &Config, past: &Past, seed: u64, now: Timestamp) -> anyhow::Result<Writer> {
+fn open_record(
+    to: &RecordPath,
+    config: &Config,
+    past: &Past,
+    seed: u64,
+    now: Timestamp,
+) -> anyhow::Result<Writer> {
     let recorded = Recorded {
         control: config.control.clone(),
         resumed_cycles: past.cycles.len(),
@@ -283,11 +284,8 @@ fn start_proxy(
 ) -> anyhow::Result<Proxy> {
     let mut listen = config.listen;
     for _ in 0..PORTS_TRIED {
-        let settings = proxy::Config {
-            seed,
-            queue_timeout: config.proxy.queue_timeout,
-            ..proxy::Config::new(listen)
-        };
+        let settings =
+            proxy::Config { seed, queue_timeout: config.proxy.queue_timeout, ..proxy::Config::new(listen) };
         match start(settings) {
             Ok(proxy) => {
                 if listen != config.listen {

@@ -78,7 +78,9 @@ fn summary(status: &Status) {
 }
 
 fn workers(status: &Status) {
-    output::line("ID    PID      STATE      CPU      MEMORY     IN-FLIGHT  RPM     UPTIME   RESTARTS  ADDRESS");
+    output::line(
+        "ID    PID      STATE      CPU      MEMORY     IN-FLIGHT  RPM     UPTIME   RESTARTS  ADDRESS",
+    );
     for worker in &status.workers {
         let missing = || "–".to_owned();
         output::line(&format!(

@@ -159,9 +159,14 @@ fn conclude(
     }
     output::line(&summary::costs(ledger, max));
     if report.failed + report.dropped > 0 {
-        let kinds: Vec<String> = report.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        return Err(anyhow::anyhow!("{} requests failed: {}", report.failed + report.dropped, kinds.join(", ")))
-            .coded("`autoscale demo --plain --record demo.db` keeps every turn for a look", FAILED);
+        let kinds: Vec<String> =
+            report.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        return Err(anyhow::anyhow!(
+            "{} requests failed: {}",
+            report.failed + report.dropped,
+            kinds.join(", ")
+        ))
+        .coded("`autoscale demo --plain --record demo.db` keeps every turn for a look", FAILED);
     }
     if !whole {
         output::line(&format!("note      ended before the pool had gone {min} → {max} → {min}"));

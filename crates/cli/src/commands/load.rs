@@ -16,8 +16,8 @@ use crate::{output, shutdown};
 /// Runs the command; the exit code tells whether the numbers are good.
 pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     let config = config(args)?;
-    let thresholds = Thresholds::from_str(&args.fail_if.join(","))
-        .hint("try p99>200ms, failed>1% or rate<50")?;
+    let thresholds =
+        Thresholds::from_str(&args.fail_if.join(",")).hint("try p99>200ms, failed>1% or rate<50")?;
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
     let quiet = args.quiet || !std::io::stderr().is_terminal();
@@ -59,12 +59,8 @@ fn config(args: &LoadArgs) -> anyhow::Result<LoadConfig> {
 const CLOSED_LOOP: u32 = 20;
 
 fn shape(args: &LoadArgs) -> anyhow::Result<Shape> {
-    let rate = args
-        .rate
-        .as_deref()
-        .map(Rate::from_str)
-        .transpose()
-        .hint("requests a second, as in 200 or 50/s")?;
+    let rate =
+        args.rate.as_deref().map(Rate::from_str).transpose().hint("requests a second, as in 200 or 50/s")?;
     if let Some(path) = &args.trace {
         let trace = Trace::read(path).coded("a trace is a CSV with the columns time_s,value", FAILED)?;
         return Ok(Shape::Trace(trace));
@@ -75,9 +71,8 @@ fn shape(args: &LoadArgs) -> anyhow::Result<Shape> {
     }
     if let Some(pattern) = &args.pattern {
         let pattern = Pattern::from_str(pattern).hint("try constant, ramp, sine, step or burst")?;
-        let rate = rate
-            .ok_or_else(|| anyhow::anyhow!("a pattern needs its highest rate"))
-            .hint("add --rate 200")?;
+        let rate =
+            rate.ok_or_else(|| anyhow::anyhow!("a pattern needs its highest rate")).hint("add --rate 200")?;
         return Ok(Shape::Pattern { pattern, rate });
     }
     Ok(rate.map_or(Shape::Closed, Shape::Rate))

@@ -94,7 +94,10 @@ fn table(rows: &[Row], divergences: u64) {
             ));
         }
         for one in &row.shown {
-            output::line(&format!("  {}\n    recorded {}\n    replayed {}", one.at, one.recorded, one.replayed));
+            output::line(&format!(
+                "  {}\n    recorded {}\n    replayed {}",
+                one.at, one.recorded, one.replayed
+            ));
         }
     }
     output::line(&format!("{divergences} divergences"));

@@ -56,9 +56,7 @@ fn number(text: &str) -> anyhow::Result<ScaleTo> {
         _ if text.starts_with(['+', '-']) => text.parse().ok().map(ScaleTo::By),
         _ => text.parse().ok().map(ScaleTo::Exactly),
     };
-    parsed
-        .ok_or_else(|| anyhow::anyhow!("`{text}` is no number of workers"))
-        .hint("try 3, +1, -1 or max")
+    parsed.ok_or_else(|| anyhow::anyhow!("`{text}` is no number of workers")).hint("try 3, +1, -1 or max")
 }
 
 #[cfg(test)]

@@ -44,7 +44,14 @@ struct Picker {
 }
 
 impl Picker {
-    fn pick<T>(&mut self, key: &str, flag: Option<T>, file: Option<T>, default: T, show: fn(&T) -> String) -> T {
+    fn pick<T>(
+        &mut self,
+        key: &str,
+        flag: Option<T>,
+        file: Option<T>,
+        default: T,
+        show: fn(&T) -> String,
+    ) -> T {
         let (value, origin) = match (flag, file) {
             (Some(value), _) => (value, Origin::Flag),
             (None, Some(value)) => (value, Origin::File),
@@ -58,7 +65,13 @@ impl Picker {
         self.pick(key, flag, file, default, T::to_string)
     }
 
-    fn span(&mut self, key: &str, flag: Option<Duration>, file: Option<file::Span>, default: Duration) -> Duration {
+    fn span(
+        &mut self,
+        key: &str,
+        flag: Option<Duration>,
+        file: Option<file::Span>,
+        default: Duration,
+    ) -> Duration {
         self.pick(key, flag, file.map(|span| span.0), default, |length| span::format(*length))
     }
 }
@@ -97,8 +110,10 @@ pub(crate) fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
 }
 
 fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<ControllerConfig> {
-    let name = picker.plain("policy.name", args.policy.clone(), file.policy.name.clone(), "threshold".to_owned());
-    let interval = picker.span("policy.interval", args.interval, file.policy.interval, Duration::from_secs(1));
+    let name =
+        picker.plain("policy.name", args.policy.clone(), file.policy.name.clone(), "threshold".to_owned());
+    let interval =
+        picker.span("policy.interval", args.interval, file.policy.interval, Duration::from_secs(1));
     let mut settings = file.policy.settings.clone();
     let flags = flagged(args);
     for (key, value) in &settings {
@@ -154,7 +169,9 @@ fn advice(error: &control::ConfigError) -> String {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "`autoscale policy show` prints what is in force".to_owned(),
         },
-        control::ConfigError::Value(_) => "`autoscale run --help` lists each value with its default".to_owned(),
+        control::ConfigError::Value(_) => {
+            "`autoscale run --help` lists each value with its default".to_owned()
+        }
     }
 }
 
@@ -227,5 +244,7 @@ fn proxy(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pro
 
 /// Reads the file and the flags again, for a reload.
 pub(crate) fn reload(args: &RunArgs) -> anyhow::Result<Config> {
-    resolve(args).map(|resolved| resolved.config).context("the new configuration is refused, the old one stays")
+    resolve(args)
+        .map(|resolved| resolved.config)
+        .context("the new configuration is refused, the old one stays")
 }

@@ -11,8 +11,7 @@ use traffic::{Meter, Pool, Sample};
 
 /// Bounds of the latency histogram in `/metrics`, in milliseconds: OpenTelemetry's for HTTP
 /// servers, with finer ones below 5 ms, where a balancer lives.
-const BOUNDS_MS: &[u64] =
-    &[1, 2, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
+const BOUNDS_MS: &[u64] = &[1, 2, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
 
 /// Reads the window since it was last asked.
 pub(super) struct MeterSource {
