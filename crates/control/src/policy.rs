@@ -1,6 +1,7 @@
 //! What a policy is, and which there are.
 
 pub mod alarm;
+pub mod hpa;
 pub mod signal;
 pub mod threshold;
 
@@ -111,7 +112,7 @@ impl Built {
 }
 
 /// Every policy there is, in the order in which they are listed.
-pub const POLICIES: &[Entry] = &[threshold::ENTRY];
+pub const POLICIES: &[Entry] = &[threshold::ENTRY, hpa::ENTRY];
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

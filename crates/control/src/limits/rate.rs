@@ -166,7 +166,7 @@ impl Rates {
             match (rate.kind, upward) {
                 (RateKind::Pods, true) => start + i64::from(rate.value),
                 (RateKind::Pods, false) => start - i64::from(rate.value),
-                // Float arithmetic in Kubernetes' own order: 10 × 1.1 rounds up to 12 there too.
+                // Float arithmetic in Kubernetes' own order: 100 × 1.1 rounds up to 111 there too.
                 (RateKind::Percent, true) => {
                     number::whole((start as f64 * (1.0 + f64::from(rate.value) / 100.0)).ceil())
                 }

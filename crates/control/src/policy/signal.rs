@@ -133,12 +133,7 @@ impl Signal {
     }
 
     /// The mean of this turn's samples.
-    pub(crate) fn mean_of(
-        &self,
-        seen: &Observation,
-        judge: Judge,
-        excluded: &mut Vec<Excluded>,
-    ) -> Option<f64> {
+    pub(crate) fn mean(&self, seen: &Observation, judge: Judge, excluded: &mut Vec<Excluded>) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
         self.samples(seen, judge, excluded, |value| {
             sum += value;

@@ -1,0 +1,248 @@
+//! Kubernetes' Horizontal Pod Autoscaler, autoscaling/v2, rule for rule.
+//!
+//! `desired = ceil(ratio × pods)` with `ratio = value / target`, nothing within the tolerance;
+//! of several metrics the largest counts, and none scales in while another cannot be read.
+//! Utilization is a whole percentage of what was requested; here a worker's CPU against its
+//! size. Windows and rates (`behavior`) are limits of the controller. Source:
+//! kubernetes/kubernetes `pkg/controller/podautoscaler/{horizontal,replica_calculator}.go`.
+
+mod metric;
+mod pods;
+mod quantity;
+mod spec;
+
+use self::metric::{Metric, Source, Target};
+use self::pods::{Proposal, Tally};
+use self::spec::Settings;
+use super::{Built, Entry, Policy, Recommendation};
+use crate::decision::{Because, Excluded, Flip, Measured, Step};
+use crate::limits::Meets;
+use crate::number;
+use crate::observation::Observation;
+
+/// The registry row.
+pub const ENTRY: Entry = Entry {
+    name: "hpa",
+    about: "Kubernetes' autoscaling/v2: value ÷ target × workers, 300 s before scaling in (70 % CPU)",
+    build: |config| {
+        let own: Settings = super::checked(config, Settings::check)?;
+        let limits = own.limits();
+        Ok(Built { policy: Box::new(Hpa::new(own)), limits })
+    },
+};
+
+/// The policy. Its memory is only what tells maintenance from its own scaling to zero.
+struct Hpa {
+    own: Settings,
+    metrics: Vec<Metric>,
+    min: u32,
+    max: u32,
+    /// It has been seen at work, so that a zero is somebody's wish.
+    begun: bool,
+    /// It went to zero by itself.
+    own_zero: bool,
+    latest: Option<f64>,
+}
+
+impl Hpa {
+    fn new(own: Settings) -> Self {
+        let metrics = own.resolved();
+        Self { own, metrics, min: 0, max: u32::MAX, begun: false, own_zero: false, latest: None }
+    }
+
+    /// The cases in which Kubernetes does not look at metrics at all.
+    fn without_metrics(&self, desired: u32) -> Option<Recommendation> {
+        let step = |replicas, rule, because, meets| {
+            Some(Recommendation { meets, ..Recommendation::hold(replicas, rule, because) })
+        };
+        if desired == 0 && self.min > 0 {
+            if self.own.maintenance_at_zero && self.begun && !self.own_zero {
+                let because =
+                    Because::plain("scaling is disabled since the replica count of the target is zero");
+                return step(0, "ScalingDisabled", because, Meets::None);
+            }
+            let because = Because::new("0 replicas, at least {min} required", [("min", f64::from(self.min))]);
+            return step(self.min, "below_min", because, Meets::Bounds);
+        }
+        if desired > self.max {
+            let numbers = [("desired", f64::from(desired)), ("max", f64::from(self.max))];
+            let because = Because::new("{desired} replicas are above the maximum of {max}", numbers);
+            return step(self.max, "above_max", because, Meets::Bounds);
+        }
+        if desired < self.min {
+            let numbers = [("desired", f64::from(desired)), ("min", f64::from(self.min))];
+            let because = Because::new("{desired} replicas are below the minimum of {min}", numbers);
+            return step(self.min, "below_min", because, Meets::Bounds);
+        }
+        None
+    }
+
+    /// Every metric's proposal; the largest counts.
+    fn compute(&mut self, seen: &Observation) -> Recommendation {
+        let desired = seen.fleet.desired;
+        let mut excluded = Vec::new();
+        let mut failed: Option<&Metric> = None;
+        let mut best: Option<(&Metric, Proposal)> = None;
+        for metric in &self.metrics {
+            match propose(metric, &self.own, seen, &mut excluded) {
+                Some(proposal) => {
+                    let larger = best
+                        .as_ref()
+                        .is_none_or(|(_, best)| best.replicas == 0 || proposal.replicas > best.replicas);
+                    if larger {
+                        best = Some((metric, proposal));
+                    }
+                }
+                None => failed = failed.or(Some(metric)),
+            }
+        }
+        let blocked = best.as_ref().is_none_or(|(_, best)| best.replicas < desired);
+        let mut said = match (failed, best) {
+            (Some(failed), _) if blocked => {
+                let because = Because::plain(failed.no_reading.clone());
+                let hold = Recommendation::hold(desired, failed.failure, because);
+                Recommendation { meets: Meets::Bounds, ..hold }
+            }
+            (_, Some((metric, proposal))) => {
+                self.latest = Some(proposal.value);
+                metric.explain(&proposal, &self.own, desired)
+            }
+            (_, None) => {
+                Recommendation::hold(desired, "FailedGetMetric", Because::plain("no metrics are given"))
+            }
+        };
+        said.excluded = excluded;
+        said
+    }
+}
+
+impl Policy for Hpa {
+    fn bounds(&mut self, min: u32, max: u32) {
+        (self.min, self.max) = (min, max);
+    }
+
+    fn recommend(&mut self, seen: &Observation) -> Recommendation {
+        let desired = seen.fleet.desired;
+        self.begun |= desired > 0 || seen.history.is_some();
+        self.own_zero &= desired == 0;
+        self.latest = None;
+        let mut said = self.without_metrics(desired).unwrap_or_else(|| self.compute(seen));
+        self.own_zero |= said.step.replicas == 0 && desired > 0;
+        said.measured = self.measured();
+        said
+    }
+
+    fn measured(&self) -> Option<Measured> {
+        let metric = self.metrics.first()?;
+        let target = metric.target.shown();
+        Some(Measured {
+            signal: metric.signal.to_string().into(),
+            unit: metric.unit().into(),
+            value: self.latest,
+            up: Some(target * (1.0 + self.own.tolerance_up())),
+            down: Some(target * (1.0 - self.own.tolerance_down())),
+        })
+    }
+}
+
+/// What one metric proposes; `None` if it cannot be had.
+fn propose(
+    metric: &Metric,
+    own: &Settings,
+    seen: &Observation,
+    excluded: &mut Vec<Excluded>,
+) -> Option<Proposal> {
+    let desired = seen.fleet.desired;
+    let within = |ratio: f64| own.within_tolerance(ratio);
+    match (&metric.source, metric.target) {
+        (Source::Resource { .. } | Source::Pods { .. }, target) => {
+            let tally = Tally::of(metric, own, seen, excluded)?;
+            tally.propose(target, desired, within)
+        }
+        (Source::Object { name } | Source::External { name }, target) => {
+            let usage = pods::outside(seen, name)?;
+            let ready = pods::ready(seen);
+            match target {
+                Target::Value(target) => {
+                    let ratio = usage as f64 / target as f64;
+                    let raw = if desired == 0 { ratio } else { ratio * f64::from(ready) };
+                    let replicas =
+                        if desired != 0 && within(ratio) { desired } else { number::count_up(raw) };
+                    let counted = if desired == 0 { 1 } else { ready };
+                    Some(Proposal::new(replicas, raw, usage as f64 / 1e3, ratio, counted))
+                }
+                Target::AverageValue(target) => {
+                    let present = pods::present(seen);
+                    let ratio = usage as f64 / (target as f64 * f64::from(present));
+                    let raw = usage as f64 / target as f64;
+                    let replicas = if within(ratio) { present } else { number::count_up(raw) };
+                    let each = if present == 0 { 0.0 } else { usage as f64 / 1e3 / f64::from(present) };
+                    Some(Proposal::new(replicas, raw, each, ratio, present))
+                }
+                Target::Utilization(_) => None,
+            }
+        }
+    }
+}
+
+impl Metric {
+    /// The proposal with its reason and what would have made it another.
+    fn explain(&self, proposal: &Proposal, own: &Settings, desired: u32) -> Recommendation {
+        let target = self.target.shown();
+        let numbers = [
+            ("value", proposal.value),
+            ("target", target),
+            ("ratio", proposal.ratio),
+            ("counted", f64::from(proposal.counted)),
+            ("product", proposal.product),
+            ("replicas", f64::from(proposal.replicas)),
+            ("missing", f64::from(proposal.missing)),
+            ("unready", f64::from(proposal.unready)),
+        ];
+        let (rule, sentence) = if own.within_tolerance(proposal.ratio) {
+            ("within_tolerance", &self.phrases.within)
+        } else if proposal.reversed {
+            ("missing_metrics", &self.phrases.reversed)
+        } else if proposal.ratio > 1.0 {
+            ("above_target", &self.phrases.product)
+        } else {
+            ("below_target", &self.phrases.product)
+        };
+        let because = Because::new(sentence.clone(), numbers);
+        let mut said = Recommendation::hold(proposal.replicas, rule, because);
+        let raw = number::count_up(proposal.raw);
+        if raw != proposal.replicas {
+            let numbers = [("value", proposal.value), ("target", target), ("raw", proposal.raw)];
+            let because = Because::new(self.phrases.raw.clone(), numbers);
+            said.raw = Some(Step { rule: "ratio".into(), replicas: raw, because });
+        }
+        if proposal.replicas == desired {
+            said.nearest_flip = self.flip(proposal, own, desired);
+        }
+        said
+    }
+
+    /// The nearer of the two values at which the number would change, every pod counted.
+    fn flip(&self, proposal: &Proposal, own: &Settings, desired: u32) -> Option<Flip> {
+        let (target, value) = (self.target.shown(), proposal.value);
+        let each = target / f64::from(proposal.counted.max(1));
+        let up = (target * (1.0 + own.tolerance_up())).max(each * f64::from(desired));
+        let down = (target * (1.0 - own.tolerance_down())).min(each * f64::from(desired.saturating_sub(1)));
+        let whole = matches!(self.target, Target::Utilization(_));
+        let (line, sentence) = if up - value <= value - down || desired == 0 {
+            (if whole { up.floor() + 1.0 } else { up }, &self.phrases.flip_up)
+        } else {
+            (if whole { down.ceil() - 1.0 } else { down }, &self.phrases.flip_down)
+        };
+        if !line.is_finite() || line < 0.0 {
+            return None;
+        }
+        let replicas = number::count_up(line / target * f64::from(proposal.counted));
+        let numbers = [("line", line), ("value", value), ("replicas", f64::from(replicas))];
+        Some(Flip { replicas, because: Because::new(sentence.clone(), numbers) })
+    }
+}
+
+#[cfg(test)]
+#[path = "hpa/tests.rs"]
+mod tests;

@@ -1,0 +1,279 @@
+//! Which pods count, and how: `groupPods` and the arithmetic on it, in whole thousandths.
+
+use std::time::Duration;
+
+use super::metric::{Metric, Source, Target};
+use super::quantity::milli;
+use super::spec::Settings;
+use crate::decision::{Because, Excluded};
+use crate::fleet::status::State;
+use crate::number;
+use crate::observation::{MetricSeen, Observation, WorkerSeen};
+
+/// What one metric proposes, with what led to it.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) replicas: u32,
+    /// Before tolerance and checks.
+    pub(super) raw: f64,
+    /// As shown: percent, or the average per pod, or the value itself.
+    pub(super) value: f64,
+    /// The last ratio computed.
+    pub(super) ratio: f64,
+    /// Pods in the last computation.
+    pub(super) counted: u32,
+    /// Ratio × counted.
+    pub(super) product: f64,
+    pub(super) missing: u32,
+    pub(super) unready: u32,
+    /// Counting the missing and the unready would have turned the direction.
+    pub(super) reversed: bool,
+}
+
+impl Proposal {
+    pub(super) fn new(replicas: u32, raw: f64, value: f64, ratio: f64, counted: u32) -> Self {
+        Self { replicas, raw, value, ratio, counted, product: raw, missing: 0, unready: 0, reversed: false }
+    }
+}
+
+/// A group of pods, summed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    pods: u32,
+    value: i128,
+    request: i128,
+}
+
+impl Group {
+    fn add(&mut self, value: i64, request: i64) {
+        self.pods = self.pods.saturating_add(1);
+        self.value += i128::from(value);
+        self.request += i128::from(request);
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            pods: self.pods.saturating_add(other.pods),
+            value: self.value + other.value,
+            request: self.request + other.request,
+        }
+    }
+
+    /// Value and ratio to the target; `None` where nothing was requested.
+    fn ratio(self, target: Target) -> Option<(i128, f64)> {
+        match target {
+            Target::Utilization(percent) => {
+                let used = (self.value * 100).checked_div(self.request)?;
+                Some((used, used as f64 / percent as f64))
+            }
+            Target::AverageValue(target) | Target::Value(target) => {
+                let used = self.value.checked_div(i128::from(self.pods))?;
+                Some((used, used as f64 / target as f64))
+            }
+        }
+    }
+}
+
+/// The pods of one metric by kind. Of missing ones `value` is what a scale-down takes them to use.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    ready: Group,
+    unready: Group,
+    missing: Group,
+}
+
+impl Tally {
+    /// Sorts the workers; `None` where the metric cannot be had.
+    pub(super) fn of(
+        metric: &Metric,
+        own: &Settings,
+        seen: &Observation,
+        excluded: &mut Vec<Excluded>,
+    ) -> Option<Self> {
+        let mut tally = Self::default();
+        let needs_request = matches!(metric.target, Target::Utilization(_));
+        let common = seen.workers.iter().find_map(|worker| metric.read(worker).1);
+        for worker in &seen.workers {
+            let (value, request, seen_as) = metric.read_whole(worker);
+            let request = match request.or(common) {
+                Some(request) => milli(request),
+                None if needs_request => return None,
+                None => 0,
+            };
+            match group(metric, own, seen, worker, value, seen_as) {
+                Kind::Ignored => {}
+                Kind::Unready => {
+                    tally.unready.add(0, request);
+                    leave_out(excluded, worker, "not ready, or its CPU not measured since it became so");
+                }
+                Kind::Missing => {
+                    tally.missing.add(metric.target.fallback(request), request);
+                    leave_out(excluded, worker, "the metric is missing");
+                }
+                Kind::Ready(value) => tally.ready.add(milli(value), request),
+            }
+        }
+        (tally.ready.pods > 0).then_some(tally)
+    }
+
+    pub(super) fn propose(
+        &self,
+        target: Target,
+        desired: u32,
+        within: impl Fn(f64) -> bool,
+    ) -> Option<Proposal> {
+        let (used, ratio) = self.ready.ratio(target)?;
+        let raw = ratio * f64::from(self.ready.pods);
+        let value = if let Target::Utilization(_) = target { used as f64 } else { used as f64 / 1e3 };
+        let mut proposal = Proposal {
+            missing: self.missing.pods,
+            unready: self.unready.pods,
+            ..Proposal::new(desired, raw, value, ratio, self.ready.pods)
+        };
+        let up_with_unready = self.unready.pods > 0 && ratio > 1.0;
+        if !up_with_unready && self.missing.pods == 0 {
+            if !within(ratio) {
+                proposal.replicas = number::count_up(raw);
+            }
+            return Some(proposal);
+        }
+        let mut all = self.ready;
+        if ratio < 1.0 {
+            all = all.with(self.missing);
+        } else if ratio > 1.0 {
+            all = all.with(Group { value: 0, ..self.missing });
+        }
+        if up_with_unready {
+            all = all.with(self.unready);
+        }
+        let (_, again) = all.ratio(target)?;
+        proposal.ratio = again;
+        proposal.counted = all.pods;
+        proposal.product = again * f64::from(all.pods);
+        if within(again) {
+            return Some(proposal);
+        }
+        let replicas = number::count_up(proposal.product);
+        proposal.reversed = (ratio < 1.0 && again > 1.0)
+            || (ratio > 1.0 && again < 1.0)
+            || (again < 1.0 && replicas > desired)
+            || (again > 1.0 && replicas < desired);
+        if !proposal.reversed {
+            proposal.replicas = replicas;
+        }
+        Some(proposal)
+    }
+}
+
+fn leave_out(excluded: &mut Vec<Excluded>, worker: &WorkerSeen, because: &'static str) {
+    excluded.push(Excluded { worker: worker.id, because: Because::plain(because) });
+}
+
+enum Kind {
+    Ignored,
+    Unready,
+    Missing,
+    Ready(f64),
+}
+
+/// A worker on its way out is a deleted pod, one in backoff a failed one, one that starts a
+/// pending one, and one that fails its probe a running one that is not ready.
+fn group(
+    metric: &Metric,
+    own: &Settings,
+    seen: &Observation,
+    worker: &WorkerSeen,
+    value: Option<f64>,
+    seen_as: Option<&MetricSeen>,
+) -> Kind {
+    match worker.state {
+        State::Draining | State::Backoff => return Kind::Ignored,
+        State::Starting => return Kind::Unready,
+        State::Ready | State::Unhealthy => {}
+    }
+    let Some(value) = value.filter(|value| value.is_finite()) else { return Kind::Missing };
+    if !metric.is_cpu() {
+        return Kind::Ready(value);
+    }
+    let ready = worker.state == State::Ready;
+    let later = |at: jiff::Timestamp, by: Duration| at.saturating_add(by).unwrap_or(jiff::Timestamp::MAX);
+    let unready = if later(worker.started_at, own.cpu_initialization_period) > seen.at {
+        let turn = seen.traffic.as_ref().map_or(Duration::ZERO, |window| window.length);
+        let given = seen_as.and_then(|metric| metric.window_s);
+        let window = given.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(turn);
+        let taken = seen_as.and_then(|metric| metric.at).unwrap_or(seen.at);
+        !ready || taken < later(worker.since, window)
+    } else {
+        !ready && later(worker.started_at, own.initial_readiness_delay) > worker.since
+    };
+    if unready { Kind::Unready } else { Kind::Ready(value) }
+}
+
+impl Metric {
+    pub(super) fn is_cpu(&self) -> bool {
+        matches!(&self.source, Source::Resource { name, .. } if name == "cpu")
+    }
+
+    /// Value and request.
+    fn read(&self, worker: &WorkerSeen) -> (Option<f64>, Option<f64>) {
+        let (value, request, _) = self.read_whole(worker);
+        (value, request)
+    }
+
+    /// Value, request, and the listed measurement that they come from.
+    fn read_whole<'a>(&self, worker: &'a WorkerSeen) -> (Option<f64>, Option<f64>, Option<&'a MetricSeen>) {
+        let (name, container) = match &self.source {
+            Source::Resource { name, container } => (name, container.as_ref()),
+            Source::Pods { name } | Source::Object { name } | Source::External { name } => (name, None),
+        };
+        let listed = worker
+            .metrics
+            .iter()
+            .find(|metric| metric.name == *name && metric.container.as_ref() == container);
+        if let Some(metric) = listed {
+            return (metric.value, metric.request, Some(metric));
+        }
+        let resource = matches!(self.source, Source::Resource { container: None, .. });
+        let pods = matches!(self.source, Source::Pods { .. });
+        match name.as_str() {
+            "cpu" if resource => (worker.cpu_percent.filter(|cpu| *cpu >= 0.0), Some(100.0), None),
+            "memory" if resource => (worker.memory_bytes.map(|bytes| bytes as f64), None, None),
+            "in_flight" if pods => (Some(f64::from(worker.in_flight)), None, None),
+            _ => (None, None, None),
+        }
+    }
+}
+
+/// A metric that belongs to no pod, in thousandths: a reading by name, or one of the
+/// balancer's own totals.
+pub(super) fn outside(seen: &Observation, name: &str) -> Option<i64> {
+    let own = || {
+        let window = seen.traffic.as_ref()?;
+        match name {
+            "requests_per_second" | "rps" => Some(window.rate_per_second()),
+            "in_flight" => Some(f64::from(window.in_flight) + f64::from(window.queued)),
+            "queued" => Some(f64::from(window.queued)),
+            _ => None,
+        }
+    };
+    let value = seen.signals.get(name).map(|reading| reading.value).or_else(own)?;
+    value.is_finite().then(|| milli(value))
+}
+
+/// Pods that run and are ready.
+pub(super) fn ready(seen: &Observation) -> u32 {
+    if seen.workers.is_empty() {
+        return seen.fleet.ready;
+    }
+    number::len(seen.workers.iter().filter(|worker| worker.state == State::Ready).count())
+}
+
+/// Pods that there are, `status.replicas`.
+pub(super) fn present(seen: &Observation) -> u32 {
+    if seen.workers.is_empty() {
+        let fleet = &seen.fleet;
+        let counted = [fleet.ready, fleet.starting, fleet.unhealthy, fleet.backoff];
+        return counted.into_iter().fold(0, u32::saturating_add);
+    }
+    number::len(seen.workers.iter().filter(|worker| worker.state != State::Draining).count())
+}
