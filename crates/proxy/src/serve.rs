@@ -24,8 +24,11 @@ use crate::upstream::Connections;
 use crate::waiting::Waiting;
 use crate::{Config, downstream, listen};
 
-/// How often a thread looks for connections to workers that have been idle too long.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often, within the time that a connection to a worker may be idle, a thread looks for such
+/// as have been: one is closed at most a quarter late.
+const SWEEPS_PER_TIMEOUT: u32 = 4;
+/// Sweeping more often than this would cost more than the connections do.
+const SWEEP_EVERY_MIN: Duration = Duration::from_millis(100);
 /// After a failed accept (no file descriptors left, mostly) the next is tried this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -288,9 +291,10 @@ fn welcome(thread: &Rc<Thread>, stream: TcpStream, client: SocketAddr, permit: O
 
 /// Closes idle connections to workers: at once when workers retire, else when their time is up.
 async fn sweep(thread: Rc<Thread>, mut retirements: watch::Receiver<()>) {
+    let every = (thread.config.upstream_idle_timeout / SWEEPS_PER_TIMEOUT).max(SWEEP_EVERY_MIN);
     loop {
         // An error means that the router is gone, and with it the thread's reason to be.
-        match thread.clock.timeout(SWEEP_EVERY, retirements.changed()).await {
+        match thread.clock.timeout(every, retirements.changed()).await {
             Ok(Err(_)) => return,
             Ok(Ok(())) | Err(_) => thread.connections.sweep(&thread.pool.ready()),
         }

@@ -134,3 +134,69 @@ impl Drop for Ticket {
         // A lease granted but not taken is dropped with `granted`, after the queue is unlocked.
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use traffic::{Address, Route, Version};
+
+    use super::*;
+
+    const DRAW: Draw = Draw { at: Timestamp::UNIX_EPOCH, random: 0, key: 0 };
+
+    fn id(slot: u32) -> WorkerId {
+        WorkerId { slot, run: 1 }
+    }
+
+    fn routes(slots: &[u32]) -> Vec<Route> {
+        let route = |&slot: &u32| {
+            let address = Address::Unix(format!("/{slot}").into());
+            Route { id: id(slot), address, weight: 1, version: Version::default() }
+        };
+        slots.iter().map(route).collect()
+    }
+
+    fn setup() -> (Arc<Waiting>, Arc<Pool>) {
+        let balancer = traffic::balance::build("round_robin").unwrap();
+        (Arc::new(Waiting::new(3)), Pool::new(balancer, std::num::NonZeroU32::new(1)))
+    }
+
+    #[test]
+    fn room_that_came_before_the_ticket_is_not_missed() {
+        let (waiting, pool) = setup();
+        pool.replace(&routes(&[1]));
+        let ticket = waiting.enter(&pool, DRAW, None).unwrap();
+        assert!(ticket.now_or_never().is_some());
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[test]
+    fn first_come_first_served_except_who_is_too_particular() {
+        let (waiting, pool) = setup();
+        let mut particular = waiting.enter(&pool, DRAW, Some(id(1))).unwrap();
+        let mut first = waiting.enter(&pool, DRAW, None).unwrap();
+        let mut second = waiting.enter(&pool, DRAW, None).unwrap();
+        assert_eq!(waiting.enter(&pool, DRAW, None).unwrap_err(), Full);
+        pool.replace(&routes(&[1]));
+        waiting.serve(&pool, DRAW.at);
+        let lease = (&mut first).now_or_never().expect("the first that may have worker 1 has it");
+        assert!((&mut second).now_or_never().is_none() && (&mut particular).now_or_never().is_none());
+        drop(lease);
+        particular.stop_avoiding(DRAW.at);
+        assert!((&mut particular).now_or_never().is_some(), "its place is still before the second");
+        assert_eq!(pool.waiting(), 1);
+        drop(second);
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[test]
+    fn a_lease_granted_to_one_who_left_goes_back() {
+        let (waiting, pool) = setup();
+        let ticket = waiting.enter(&pool, DRAW, None).unwrap();
+        pool.replace(&routes(&[1]));
+        waiting.serve(&pool, DRAW.at);
+        assert_eq!(pool.backends()[0].in_flight, 1, "granted");
+        drop(ticket);
+        assert_eq!(pool.backends()[0].in_flight, 0);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Balancer, Conversation, Worker, id, pass, soon, until};
+use crate::support::{Balancer, Conversation, Setup, Worker, id, pass, soon, until};
 
 /// Begins each answer, and ends it when the client has sent the rest of its request.
 async fn patient() -> Worker {
@@ -70,22 +70,39 @@ async fn a_revived_worker_keeps_its_requests_and_is_not_reported() {
 }
 
 #[tokio::test]
-async fn idle_connections_to_a_retired_worker_are_closed() {
+async fn connections_to_a_retired_worker_are_closed_when_idle() {
     let (closed, mut close) = tokio::sync::mpsc::channel(8);
     let worker = Worker::start(move |mut conversation: Conversation| {
         let closed = closed.clone();
         async move {
-            while conversation.request().await.is_some() {
-                conversation.answer("ok").await;
+            while let Some(head) = conversation.head().await {
+                conversation
+                    .send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+                    .await;
+                if head.starts_with("POST") {
+                    conversation.through(b"0\r\n\r\n").await;
+                }
+                conversation.send("0\r\n\r\n").await;
             }
             closed.send(()).await.unwrap();
         }
     })
     .await;
-    let balancer = Balancer::before(&[&worker]);
-    assert_eq!(balancer.get("/").await.status, 200);
+    // Long enough for nothing to be closed for having been idle.
+    let balancer =
+        Setup::with(|config| config.upstream_idle_timeout = Duration::from_secs(3600)).before(&[&worker]);
+    let mut busy = balancer.connect().await;
+    busy.send(BEGIN).await;
+    busy.head().await;
+    assert_eq!(balancer.get("/").await.body, "begun");
+    assert!(close.try_recv().is_err());
     balancer.router.replace(&[]);
-    soon("closed at once, not when idle too long", close.recv()).await.unwrap();
+    soon("the idle one is closed at once", close.recv()).await.unwrap();
+    assert!(close.try_recv().is_err());
+    busy.chunk().await;
+    busy.send(END).await;
+    assert_eq!(busy.chunk().await, None);
+    soon("the busy one when it is done", close.recv()).await.unwrap();
 }
 
 #[tokio::test]

@@ -199,3 +199,25 @@ impl Backend {
         self.service_nanos.fetch_add(nanos, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thread may have picked the backend from an older snapshot, just before it was retired.
+    #[test]
+    fn a_retired_backend_lets_nobody_in() {
+        let pool = Pool::new(Box::<crate::balance::RoundRobin>::default(), None);
+        let route = Route {
+            id: WorkerId { slot: 1, run: 1 },
+            address: Address::Unix("/a".into()),
+            weight: 1,
+            version: Version::default(),
+        };
+        pool.replace(&[route]);
+        let picked = pool.ready()[0].clone();
+        pool.replace(&[]);
+        assert!(!picked.try_enter(Timestamp::UNIX_EPOCH));
+        assert_eq!((picked.in_flight(), picked.sample().first_request_at), (0, None));
+    }
+}
