@@ -257,20 +257,24 @@ async fn serve(
 
 /// Accepts until told to stop, and then what the kernel has accepted by that time.
 async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaphore>) {
-    let next = async || {
-        let permit = Arc::clone(permits).acquire_owned().await.ok();
-        (permit, listener.accept().await)
-    };
     loop {
-        let (permit, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = thread.stopping.cancelled() => break,
-            next = next() => next,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok((stream, client)) => welcome(thread, stream, client, permit),
-            Err(_) => thread.clock.sleep(ACCEPT_PAUSE).await,
-        }
+        let Ok((stream, client)) = accepted else {
+            thread.clock.sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // After accepting: a thread that held a permit while it waits for a client would keep the
+        // last one from a thread whose client is there.
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(permits).acquire_owned() => permit.ok(),
+            () = thread.stopping.cancelled() => None,
+        };
+        welcome(thread, stream, client, permit);
     }
     // Closing a listener resets the connections in its backlog. These get no permit: the backlog
     // bounds them, and their clients have been waiting.

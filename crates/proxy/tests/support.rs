@@ -27,12 +27,12 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
             pace.tick().await;
         }
     };
-    assert!(tokio::time::timeout(DEADLINE, watch).await.is_ok(), "never came to pass: {what}");
+    assert!(Clock::start().timeout(DEADLINE, watch).await.is_ok(), "never came to pass: {what}");
 }
 
 /// The result of `work`, which must come within [`DEADLINE`].
 pub(crate) async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| panic!("never ended: {what}"))
+    Clock::start().timeout(DEADLINE, work).await.unwrap_or_else(|_| panic!("never ended: {what}"))
 }
 
 /// Lets `length` pass: only for checks that something does *not* happen.

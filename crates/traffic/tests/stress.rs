@@ -9,8 +9,8 @@ use traffic::{Outcome, Route};
 
 use crate::support::{Notices, at, draw, pool, route};
 
-const LEASING_THREADS: u64 = 4;
-const CHANGES: u32 = 2_000;
+const LEASING_THREADS: u64 = 3;
+const CHANGES: u32 = 500;
 const LIMIT: u32 = 3;
 
 #[test]
