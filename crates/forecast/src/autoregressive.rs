@@ -1,7 +1,7 @@
 //! Direct regression of each horizon's move on lags, levels and seasons, learnt anew with every
-//! reading: `y(t+h) − y(t) = β_h · x(t)`, least squares that forget, in two speeds.
+//! reading: `y(t+h) − y(t) = β_h · x(t)`, least squares that forget, in three speeds.
 //!
-//! The answer is a mixture of both and of standing still, weighted by what each got wrong of late,
+//! The answer is a mixture of them and of standing still, weighted by what each got wrong of late,
 //! so that it is never far behind the naive forecast. Rows count less the more they surprise
 //! (Huber 1964), so that a spike teaches little. Bounded by construction: see [`Normal`].
 
@@ -24,10 +24,10 @@ pub(crate) const ENTRY: Entry = Entry {
     restore: Scored::<Autoregressive>::restore,
 };
 
-/// What a row keeps of its weight at each step: half is gone after 350 and after 7,000 steps.
-const FORGETTING: [f64; 2] = [0.998, 0.9999];
-/// Pseudo-observations of "nothing moves" for each coefficient.
-const RIDGE: f64 = 8.0;
+/// What a row keeps of its weight at each step: half is gone after 115, 350 and 7,000 steps.
+const FORGETTING: [f64; 3] = [0.994, 0.998, 0.9999];
+/// Pseudo-observations of "nothing moves" for each coefficient: a bold and a shy solution.
+const RIDGES: [f64; 2] = [4.0, 60.0];
 /// Steps between two solutions, once there are many rows.
 const SOLVE_EVERY: u64 = 8;
 /// Rows up to which every step is solved.
@@ -37,13 +37,13 @@ const ROWS_MIN: f64 = 12.0;
 /// Usual errors above which a row counts less.
 const HUBER: f64 = 1.0;
 /// What a past error keeps of its weight among the mixture's candidates.
-const LOSS_KEEP: f64 = 0.995;
+const LOSS_KEEP: f64 = 0.99;
 /// How sharply the mixture prefers the better candidate.
-const SHARPNESS: f64 = 24.0;
-/// Shares of the learnt move that are candidates.
-const SHARES: [f64; 2] = [0.5, 1.0];
-/// Standing still, and each share of each speed's move.
-const CANDIDATES: usize = 1 + SHARES.len() * FORGETTING.len();
+const SHARPNESS: f64 = 100.0;
+/// The advantage of standing still: in doubt, nothing moves.
+const STANDING_STILL: f64 = 0.98;
+/// Standing still, and the solution of each speed and ridge.
+const CANDIDATES: usize = 1 + RIDGES.len() * FORGETTING.len();
 /// Slots at the end of a series that a fit steps through.
 const REPLAYED: usize = 12_000;
 
@@ -91,22 +91,21 @@ impl Head {
     /// Moves from the anchor, one a candidate.
     fn moves(&self, row: &[f64]) -> [f64; CANDIDATES] {
         let mut moves = [0.0; CANDIDATES];
-        for (speed, solved) in self.solved.iter().enumerate() {
-            let learnt = solved.as_ref().map_or(0.0, |solved| dot(solved, row));
-            for (share, part) in SHARES.iter().enumerate() {
-                moves[1 + SHARES.len() * speed + share] = part * learnt;
-            }
+        for (guess, solved) in moves[1..].iter_mut().zip(&self.solved) {
+            *guess = solved.as_ref().map_or(0.0, |solved| dot(solved, row));
         }
         moves
     }
 
     /// The mixture of the candidates.
     fn mix(&self, moves: &[f64; CANDIDATES]) -> f64 {
-        let best = self.losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let mut losses = self.losses;
+        losses[0] *= STANDING_STILL;
+        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
         if self.judged < ROWS_MIN || best <= 0.0 {
             return 0.0;
         }
-        let weights = self.losses.map(|loss| (-SHARPNESS * (loss / best - 1.0)).exp());
+        let weights = losses.map(|loss| (-SHARPNESS * (loss / best - 1.0)).exp());
         dot(&weights, moves) / weights.iter().sum::<f64>()
     }
 
@@ -120,11 +119,11 @@ impl Head {
     fn learn(&mut self, ahead: &Ahead, moved: f64) {
         if self.normals.first().is_none_or(|normal| !normal.fits(&ahead.row)) {
             self.normals = FORGETTING.iter().map(|_| Normal::new(ahead.row.len())).collect();
-            self.solved = vec![None; FORGETTING.len()];
+            self.solved = vec![None; CANDIDATES - 1];
         }
         let usual = HUBER * self.losses.iter().copied().fold(f64::INFINITY, f64::min);
         for (speed, normal) in self.normals.iter_mut().enumerate() {
-            let error = (moved - ahead.moves[SHARES.len() * (speed + 1)]).abs();
+            let error = (moved - ahead.moves[1 + RIDGES.len() * speed]).abs();
             let weight = if error > usual && usual > 0.0 { usual / error } else { 1.0 };
             // Input that says nothing moves nothing: no row, no forgetting either.
             if ahead.row.iter().any(|value| value.abs() > 1e-12) {
@@ -135,11 +134,12 @@ impl Head {
     }
 
     fn solve(&mut self) {
-        for (normal, solved) in self.normals.iter().zip(&mut self.solved) {
-            if normal.weight() >= ROWS_MIN
-                && let Some(found) = normal.solve(RIDGE)
-            {
-                *solved = Some(found);
+        for (normal, solved) in self.normals.iter().zip(self.solved.chunks_mut(RIDGES.len())) {
+            if normal.weight() < ROWS_MIN {
+                continue;
+            }
+            for (solved, &ridge) in solved.iter_mut().zip(&RIDGES) {
+                *solved = normal.solve(ridge).or(solved.take());
             }
         }
     }

@@ -180,7 +180,6 @@ impl History {
     }
 
     /// Seconds since local midnight and days since a Monday, of `slot`.
-    #[cfg(test)]
     pub(crate) fn local(&self, slot: usize) -> (f64, u8) {
         let at = self.at(slot);
         let seconds = at.as_second() + i64::from(self.offset(at));

@@ -14,6 +14,7 @@ mod scored;
 mod scores;
 mod seasonal_naive;
 pub mod series;
+mod spread;
 
 use std::time::Duration;
 

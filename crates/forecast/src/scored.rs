@@ -57,7 +57,6 @@ pub(crate) struct Scored<P: Point> {
     history: History,
     point: P,
     scores: Scores,
-    current: Vec<Option<Located>>,
     lowest: f64,
     highest: f64,
 }
@@ -69,7 +68,6 @@ impl<P: Point> Scored<P> {
             history: History::new(settings),
             point: P::new(settings),
             scores: Scores::new(&settings.horizons),
-            current: vec![None; settings.horizons.len()],
             lowest: f64::INFINITY,
             highest: f64::NEG_INFINITY,
         }
@@ -123,10 +121,17 @@ impl<P: Point> Scored<P> {
                 });
         }
         self.point.step(&self.history, slot);
-        for (current, &horizon) in self.current.iter_mut().zip(&self.settings.horizons) {
-            *current = self.point.locate(&self.history, slot, horizon).filter(Located::is_sound);
-        }
-        self.scores.expect(slot, &self.current);
+        self.look(slot);
+    }
+
+    /// Forecasts from `slot`, the newest.
+    fn look(&mut self, slot: usize) {
+        let look = |&horizon: &usize| {
+            let located = self.point.locate(&self.history, slot, horizon).filter(Located::is_sound)?;
+            Some((located, self.history.local(slot + horizon).0))
+        };
+        let located: Vec<Option<(Located, f64)>> = self.settings.horizons.iter().map(look).collect();
+        self.scores.expect(slot, &located);
     }
 
     /// Loads are not below zero unless they have been; nothing is far above all that was seen.
@@ -138,16 +143,17 @@ impl<P: Point> Scored<P> {
 
     /// The quantiles of the learnt horizon at `index`.
     fn row(&self, index: usize, quantiles: &[f64]) -> Option<Vec<f64>> {
-        let located = self.current[index]?;
-        let pool = self.scores.pool(index);
-        let value = |&level: &f64| {
+        let (middle, distances) = self.scores.latest(index, quantiles)?;
+        let value = |(&level, &distance): (&f64, &f64)| {
             // The middle stays the model's own: half the errors of a sound model are on each side.
-            let score = if (level - 0.5).abs() < 1e-9 { 0.0 } else { pool.quantile(level)? };
-            let score = if level > 0.5 { score.max(0.0) } else { score.min(0.0) };
-            Some(self.bound(located.middle + located.scale * score))
+            let distance = match level - 0.5 {
+                side if side > 1e-9 => distance.max(0.0),
+                side if side < -1e-9 => distance.min(0.0),
+                _ => 0.0,
+            };
+            self.bound(middle + distance)
         };
-        pool.quantile(0.5)?;
-        quantiles.iter().map(value).collect()
+        Some(quantiles.iter().zip(&distances).map(value).collect())
     }
 }
 
@@ -192,9 +198,7 @@ impl<P: Point> Forecaster for Scored<P> {
             Ok(report) => report,
         };
         let last = fresh.history.end() - 1;
-        for (current, &horizon) in fresh.current.iter_mut().zip(&self.settings.horizons) {
-            *current = fresh.point.locate(&fresh.history, last, horizon).filter(Located::is_sound);
-        }
+        fresh.look(last);
         *self = fresh;
         Ok(report)
     }
@@ -220,7 +224,7 @@ impl<P: Point> Forecaster for Scored<P> {
     fn state(&self) -> ModelState {
         ModelState {
             model: P::NAME.to_owned(),
-            ready: self.current.iter().all(Option::is_some),
+            ready: self.scores.is_ready(),
             samples: self.history.seen(),
             bytes: postcard::to_allocvec(self).unwrap_or_default(),
         }

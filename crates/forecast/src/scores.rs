@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Scores kept for each horizon.
-pub(crate) const SCORES_MAX: usize = 1_440;
+use crate::spread::{Guess, Spread};
+
 /// Scores below which a horizon has no quantiles.
 pub(crate) const SCORES_MIN: usize = 20;
 
@@ -26,18 +26,24 @@ impl Located {
 }
 
 /// The latest scores of one horizon, also in order of size.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pool {
+    kept: usize,
     recent: VecDeque<f64>,
     ordered: Vec<f64>,
 }
 
 impl Pool {
+    /// Keeps the latest `kept` scores.
+    pub(crate) fn new(kept: usize) -> Self {
+        Self { kept, recent: VecDeque::new(), ordered: Vec::new() }
+    }
+
     pub(crate) fn push(&mut self, score: f64) {
         if !score.is_finite() {
             return;
         }
-        if self.recent.len() == SCORES_MAX
+        if self.recent.len() == self.kept
             && let Some(oldest) = self.recent.pop_front()
         {
             let at = self.ordered.partition_point(|one| one.total_cmp(&oldest).is_lt());
@@ -68,62 +74,67 @@ impl Pool {
     }
 }
 
-/// Forecasts whose time has not come, and the scores of those whose time came.
+/// Forecasts whose time has not come, and the errors of those whose time came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scores {
     horizons: Vec<usize>,
-    pools: Vec<Pool>,
+    spreads: Vec<Spread>,
     pending: VecDeque<Pending>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending {
     slot: usize,
-    located: Vec<Option<Located>>,
+    guesses: Vec<Option<Guess>>,
 }
 
 impl Scores {
     pub(crate) fn new(horizons: &[usize]) -> Self {
         Self {
             horizons: horizons.to_vec(),
-            pools: vec![Pool::default(); horizons.len()],
+            spreads: vec![Spread::new(); horizons.len()],
             pending: VecDeque::new(),
         }
     }
 
-    /// Remembers what was forecast at `slot`, one entry a horizon.
-    pub(crate) fn expect(&mut self, slot: usize, located: &[Option<Located>]) {
+    /// Remembers what is forecast at `slot`, one entry a horizon, with the second of the day that
+    /// each is for.
+    pub(crate) fn expect(&mut self, slot: usize, located: &[Option<(Located, f64)>]) {
         let furthest = self.horizons.iter().copied().max().unwrap_or(0);
         while self.pending.front().is_some_and(|oldest| oldest.slot + furthest <= slot) {
             self.pending.pop_front();
         }
-        self.pending.push_back(Pending { slot, located: located.to_vec() });
-    }
-
-    /// What was forecast for `slot`, one entry a horizon.
-    pub(crate) fn forecast_for(&self, slot: usize) -> Vec<Option<Located>> {
-        let made = |&horizon: &usize| slot.checked_sub(horizon);
-        let entry = |slot: usize| {
-            let at = self.pending.partition_point(|pending| pending.slot < slot);
-            self.pending.get(at).filter(|pending| pending.slot == slot)
+        self.pending.retain(|pending| pending.slot < slot);
+        let guess = |(spread, located): (&Spread, &Option<(Located, f64)>)| {
+            located.map(|(located, second)| spread.guess(located, second))
         };
-        let one = |(index, horizon)| entry(made(horizon)?)?.located.get(index).copied().flatten();
-        self.horizons.iter().enumerate().map(one).collect()
+        let guesses = self.spreads.iter().zip(located).map(guess).collect();
+        self.pending.push_back(Pending { slot, guesses });
     }
 
     /// `actual` was read at `slot`: the forecasts for it get their scores.
     pub(crate) fn settle(&mut self, slot: usize, actual: f64) {
-        let forecasts = self.forecast_for(slot);
-        for (pool, forecast) in self.pools.iter_mut().zip(forecasts) {
-            if let Some(located) = forecast {
-                pool.push((actual - located.middle) / located.scale);
+        for (index, spread) in self.spreads.iter_mut().enumerate() {
+            let Some(made) = slot.checked_sub(self.horizons[index]) else { continue };
+            let at = self.pending.partition_point(|pending| pending.slot < made);
+            let pending = self.pending.get(at).filter(|pending| pending.slot == made);
+            if let Some(guess) = pending.and_then(|pending| pending.guesses[index].as_ref()) {
+                spread.settle(guess, actual);
             }
         }
     }
 
-    /// The scores of the horizon at `index`.
-    pub(crate) fn pool(&self, index: usize) -> &Pool {
-        &self.pools[index]
+    /// The latest forecast's median and the distances of `levels` from it, for the horizon at
+    /// `index`.
+    pub(crate) fn latest(&self, index: usize, levels: &[f64]) -> Option<(f64, Vec<f64>)> {
+        let guess = self.pending.back()?.guesses[index].as_ref()?;
+        let distance = |&level: &f64| self.spreads[index].distance(guess, level);
+        Some((guess.middle, levels.iter().map(distance).collect::<Option<_>>()?))
+    }
+
+    /// Whether every horizon has a forecast.
+    pub(crate) fn is_ready(&self) -> bool {
+        (0..self.horizons.len()).all(|index| self.latest(index, &[0.5]).is_some())
     }
 
     /// Forecasts that wait are dropped: what comes next does not follow from what was.
@@ -142,25 +153,27 @@ mod tests {
         for slot in 0..200_usize {
             scores.settle(slot, slot as f64);
             // The forecast is always the last value, so horizon h is always h too low.
-            let located = Some(Located { middle: slot as f64, scale: 1.0 });
+            let located = Some((Located { middle: slot as f64, scale: 1.0 }, 0.0));
             scores.expect(slot, &[located, located]);
         }
-        assert_eq!(scores.pool(0).quantile(0.5), Some(1.0));
-        assert_eq!(scores.pool(1).quantile(0.9), Some(3.0));
-        assert_eq!(scores.pool(1).len(), 197);
+        for (index, off) in [(0, 1.0), (1, 3.0)] {
+            let (middle, distances) = scores.latest(index, &[0.5, 0.9]).unwrap();
+            assert!((middle - 199.0).abs() < 1e-9);
+            assert!(distances.iter().all(|distance| (distance - off).abs() < 0.1), "{distances:?}");
+        }
         assert!(scores.pending.len() <= 3);
     }
 
     #[test]
     fn a_pool_forgets_the_oldest_and_stays_in_order() {
-        let mut pool = Pool::default();
+        let mut pool = Pool::new(1_000);
         assert_eq!(pool.quantile(0.5), None);
-        for index in 0..SCORES_MAX + 100 {
+        for index in 0..1_100 {
             pool.push(((index * 37) % 1_000) as f64);
             pool.push(f64::NAN);
         }
-        assert_eq!(pool.len(), SCORES_MAX);
-        assert_eq!(pool.ordered.len(), SCORES_MAX);
+        assert_eq!(pool.len(), 1_000);
+        assert_eq!(pool.ordered.len(), 1_000);
         assert!(pool.ordered.is_sorted());
         let ninety = pool.quantile(0.9).unwrap();
         assert!((880.0..920.0).contains(&ninety), "{ninety}");
