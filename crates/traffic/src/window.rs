@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Meter, Pool, Reading, WorkerId};
 
-/// Traffic between two readings of a [`Meter`](crate::meter::Meter).
+/// Traffic between two readings of a [`Meter`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// Time between the two readings.
