@@ -1,8 +1,13 @@
 //! What a policy is, and which there are.
 
 pub mod alarm;
+mod capacity;
 pub mod hpa;
+mod metric_alarm;
 pub mod signal;
+pub mod simple;
+pub mod step;
+pub mod target_tracking;
 pub mod threshold;
 
 use serde::de::DeserializeOwned;
@@ -112,7 +117,8 @@ impl Built {
 }
 
 /// Every policy there is, in the order in which they are listed.
-pub const POLICIES: &[Entry] = &[threshold::ENTRY, hpa::ENTRY];
+pub const POLICIES: &[Entry] =
+    &[threshold::ENTRY, hpa::ENTRY, step::ENTRY, simple::ENTRY, target_tracking::ENTRY];
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

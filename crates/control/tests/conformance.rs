@@ -1,5 +1,7 @@
 //! The rules of other products, case by case, as their documents state them.
 
+#[path = "conformance/aws.rs"]
+mod aws;
 #[path = "conformance/hpa_behavior.rs"]
 mod hpa_behavior;
 #[path = "conformance/hpa_metrics.rs"]

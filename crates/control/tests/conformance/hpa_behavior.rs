@@ -180,7 +180,12 @@ fn rates_of_change() {
         with(row("10 % of 72 removes 8", down(rates("Percent", 10, 60)), 72, 1), 64, DONE, DOWN),
         with(row("50 % of 5 removes 3", down(rates("Percent", 50, 60)), 5, 1), 2, DONE, DOWN),
         with(row("the larger of two, up", select("scaleUp", "Max"), 10, 99), 14, DONE, UP),
-        with(row("in binary fractions 100 × 1.1 is above 110", select("scaleUp", "Max"), 100, 999), 111, DONE, UP),
+        with(
+            row("in binary fractions 100 × 1.1 is above 110", select("scaleUp", "Max"), 100, 999),
+            111,
+            DONE,
+            UP,
+        ),
         with(row("the smaller of two, up", select("scaleUp", "Min"), 10, 99), 11, DONE, UP),
         with(row("the larger of two, down", select("scaleDown", "Max"), 80, 1), 72, DONE, DOWN),
         with(row("the smaller of two, down", select("scaleDown", "Min"), 80, 1), 76, DONE, DOWN),

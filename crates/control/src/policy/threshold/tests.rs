@@ -112,6 +112,42 @@ fn the_nearest_flip_names_the_nearer_line_or_the_time_left() {
 }
 
 #[test]
+fn statistics_custom_signals_and_missing_data() {
+    let mut seen = pool(0.0, &[90.0, 10.0, 10.0]);
+    seen.signals.insert("jobs".to_owned(), crate::observation::Reading { value: 40.0, at: moment(-10.0) });
+    // settings, rule, because
+    let rows = [
+        (json!({"statistic": "max"}), "above_up", "cpu 90 % above 35 %"),
+        (json!({"statistic": "min"}), "below_down", "cpu 10 % below 15 %"),
+        (json!({"statistic": "p50"}), "below_down", "cpu 10 % below 15 %"),
+        (json!({"metric": "custom:jobs"}), "above_up", "jobs 40 above 35"),
+        (
+            json!({"signal": "custom:jobs", "stale_after": "5s"}),
+            "no_reading",
+            "no reading of custom:jobs: nothing is changed",
+        ),
+        (json!({"signal": "custom:none"}), "no_reading", "no reading of custom:none: nothing is changed"),
+        (
+            json!({"signal": "custom:none", "treat_missing_data": "breaching"}),
+            "above_up",
+            "none NaN above 35",
+        ),
+        (
+            json!({"signal": "custom:none", "treat_missing_data": "notBreaching"}),
+            "no_reading",
+            "no reading of custom:none: nothing is changed",
+        ),
+    ];
+    for (settings, rule, because) in rows {
+        let said = one_answer(settings.clone(), &seen);
+        let got = (said.step.rule.as_ref(), said.step.because.to_string());
+        assert_eq!(got, (rule, because.to_owned()), "{settings}");
+    }
+    let said = one_answer(json!({}), &seen);
+    assert_eq!(said.alarms[0].to_string(), "up ALARM: 1 of the last 1 datapoints breach, 1 needed");
+}
+
+#[test]
 fn refuses_settings_that_make_no_sense() {
     let rows = [
         (json!({"up": 15, "down": 35}), "up (15) must be above down (35)"),
