@@ -1,7 +1,23 @@
 //! Runs the live system's decisions on recorded or virtual time.
 
+pub mod contest;
+mod flow;
+pub mod fluid;
+mod latency;
+pub mod load;
 mod number;
+pub mod optimum;
+mod pool;
 pub mod replay;
+pub mod scenario;
+pub mod score;
+pub mod tally;
 pub mod trace;
 
+pub use contest::{Contest, ContestError, Contestant, ContestantKind};
+pub use load::Load;
+pub use optimum::{Optimum, Plan};
+pub use scenario::{Scenario, ScenarioError, Size};
+pub use score::Score;
+pub use tally::Tally;
 pub use trace::{Trace, TraceError};

@@ -1,0 +1,158 @@
+//! Many policies on many traces: runs them on several threads, with the same result on any
+//! number of them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use control::{ConfigError, PolicyConfig};
+
+use crate::fluid::{self, Driver};
+use crate::load::Load;
+use crate::optimum::{self, Optimum};
+use crate::scenario::{Scenario, ScenarioError};
+use crate::score::{Of, Score};
+use crate::tally::Tally;
+use crate::trace::Trace;
+
+/// Someone who says how many workers there are, with the name used in results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contestant {
+    /// As it was asked for.
+    pub name: String,
+    /// What it is.
+    pub kind: ContestantKind,
+}
+
+/// Policies and yardsticks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ContestantKind {
+    /// A policy of the live system.
+    Policy(PolicyConfig),
+    /// The clairvoyant schedule.
+    Optimal,
+    /// Always this many.
+    Static(u32),
+    /// The constant number that turns out to be cheapest.
+    BestStatic,
+}
+
+/// What is to be run: each contestant on each trace with each start-up delay.
+#[derive(Clone, Debug)]
+pub struct Contest<'a> {
+    /// The loads.
+    pub traces: &'a [Trace],
+    /// Who runs on them.
+    pub contestants: &'a [Contestant],
+    /// Start-up delays; each takes the place of the scenario's.
+    pub start_ups: &'a [Duration],
+    /// All else.
+    pub scenario: &'a Scenario,
+}
+
+/// Why a contest cannot be held.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ContestError {
+    /// The scenario does not fit the trace.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A policy cannot be built.
+    #[error(transparent)]
+    Policy(#[from] ConfigError),
+}
+
+/// What all contestants on one trace with one start-up delay share.
+struct Field {
+    load: Load,
+    scenario: Scenario,
+    optimum: Optimum,
+    best_static: u32,
+    constant: Tally,
+}
+
+impl Contest<'_> {
+    /// How many scores there will be.
+    pub fn size(&self) -> usize {
+        self.traces.len() * self.start_ups.len() * self.contestants.len()
+    }
+
+    /// Runs everything on `threads` threads. `done` is told after each run, in any order; the
+    /// scores come in the order of traces, start-up delays and contestants.
+    pub fn run(&self, threads: usize, done: &(dyn Fn() + Sync)) -> Result<Vec<Score>, ContestError> {
+        self.scenario.check()?;
+        for contestant in self.contestants {
+            if let ContestantKind::Policy(policy) = &contestant.kind {
+                fluid::controller(policy.clone(), self.scenario)?;
+            }
+        }
+        let grounds: Vec<(&Trace, Duration)> = self
+            .traces
+            .iter()
+            .flat_map(|trace| self.start_ups.iter().map(move |start_up| (trace, *start_up)))
+            .collect();
+        let fields = spread(&grounds, threads, |(trace, start_up)| self.field(trace, *start_up));
+        let fields = fields.into_iter().collect::<Result<Vec<Field>, ContestError>>()?;
+        let heats: Vec<(&Field, &Contestant)> = fields
+            .iter()
+            .flat_map(|field| self.contestants.iter().map(move |contestant| (field, contestant)))
+            .collect();
+        let scores = spread(&heats, threads, |(field, contestant)| {
+            let score = field.score(contestant);
+            done();
+            score
+        });
+        scores.into_iter().collect()
+    }
+
+    fn field(&self, trace: &Trace, start_up: Duration) -> Result<Field, ContestError> {
+        let scenario = Scenario { start_up, ..self.scenario.clone() };
+        let load = Load::new(trace, &scenario)?;
+        let wants_plan = self.contestants.iter().any(|contestant| contestant.kind == ContestantKind::Optimal);
+        let optimum = optimum::solve(&load, &scenario, wants_plan);
+        let (best_static, _) = optimum::best_static(&load, &scenario);
+        let constant = fluid::run(&load, &scenario, Driver::Static(best_static), None);
+        Ok(Field { load, scenario, optimum, best_static, constant })
+    }
+}
+
+impl Field {
+    fn score(&self, contestant: &Contestant) -> Result<Score, ContestError> {
+        let driver = match &contestant.kind {
+            ContestantKind::Policy(policy) => {
+                Driver::Controller(Box::new(fluid::controller(policy.clone(), &self.scenario)?))
+            }
+            ContestantKind::Optimal => Driver::Plan(&self.optimum.plan),
+            ContestantKind::Static(workers) => Driver::Static(*workers),
+            ContestantKind::BestStatic => Driver::Static(self.best_static),
+        };
+        let tally = fluid::run(&self.load, &self.scenario, driver, None);
+        let of = Of {
+            trace: &self.load.name,
+            policy: &contestant.name,
+            engine: "fluid",
+            optimal_cost: self.optimum.cost,
+            constant: &self.constant,
+        };
+        Ok(tally.score(of, &self.scenario))
+    }
+}
+
+/// Works through `items` on several threads; results come in the order of the items.
+pub(crate) fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<Option<R>>>());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, items.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(place) else { break };
+                    let result = work(item);
+                    results.lock().expect("no thread panics while it holds the lock")[place] = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().expect("no thread panics while it holds the lock");
+    results.into_iter().map(|result| result.expect("each item was worked on")).collect()
+}

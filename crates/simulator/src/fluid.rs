@@ -1,0 +1,179 @@
+//! The fast engine: load as a fluid, in closed form between the moments at which anything
+//! changes, with the live system's controller deciding on virtual time.
+
+mod plan;
+mod world;
+
+use std::time::Duration;
+
+use control::{Controller, ControllerConfig, Decision, Observation, PolicyConfig};
+use traffic::{Latency, Window};
+
+use crate::load::Load;
+use crate::number::{self, WORKERS_MAX, seconds};
+use crate::optimum::Plan;
+use crate::pool::{VirtualPool, When, moment};
+use crate::scenario::Scenario;
+use crate::tally::Tally;
+use world::{Reading, World};
+
+/// Who says how many workers there are.
+pub enum Driver<'a> {
+    /// A policy, through the live system's controller.
+    Controller(Box<Controller>),
+    /// Always this many.
+    Static(u32),
+    /// A schedule that knows the future.
+    Plan(&'a Plan),
+}
+
+/// Is shown each turn; what it does cannot change the run.
+pub type Watch<'a> = dyn FnMut(&Observation, &Decision) + 'a;
+
+/// A controller for `policy` under this scenario's bounds.
+pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controller, control::ConfigError> {
+    Controller::new(ControllerConfig {
+        policy,
+        min: scenario.min,
+        max: scenario.max.unwrap_or(WORKERS_MAX),
+        interval: scenario.decide_every,
+    })
+}
+
+/// Runs the whole load and returns the books of its scored part.
+pub fn run(load: &Load, scenario: &Scenario, driver: Driver, watch: Option<&mut Watch>) -> Tally {
+    match driver {
+        Driver::Controller(controller) => decide(load, scenario, *controller, watch),
+        Driver::Static(workers) => plan::hold(load, scenario, workers),
+        Driver::Plan(schedule) => plan::follow(load, scenario, schedule),
+    }
+}
+
+fn decide(
+    load: &Load,
+    scenario: &Scenario,
+    mut controller: Controller,
+    mut watch: Option<&mut Watch>,
+) -> Tally {
+    let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    let (start_up_ms, drain_ms) = (millis(scenario.start_up), millis(scenario.drain));
+    let mut world = World::new(load, scenario);
+    let mut pool = VirtualPool::ready_from_start(load.first_workers(scenario));
+    let mut delayed = Delayed::new(scenario);
+    let mut seen = blank();
+    for step in 0..load.steps() {
+        let now_ms = load.begin_ms(step);
+        if step > 0 {
+            observe(&mut seen, &world, &pool, delayed.pass(world.reading()));
+            let decision = controller.decide(&seen);
+            if let Some(watch) = watch.as_mut() {
+                watch(&seen, &decision);
+            }
+            let change = i64::from(decision.desired()) - i64::from(seen.fleet.desired);
+            if change != 0 {
+                let when = When {
+                    now_ms,
+                    ready_ms: now_ms.saturating_add(start_up_ms),
+                    gone_ms: now_ms.saturating_add(drain_ms),
+                    busy_s: world.busy_s,
+                };
+                pool.set_desired(decision.desired().min(WORKERS_MAX), &when);
+            }
+            if step >= load.scored_from() {
+                world.tally.decided(now_ms, change, start_up_ms);
+            }
+        }
+        world.begin_step(step);
+        let end_ms = load.begin_ms(step + 1);
+        while world.now_ms < end_ms {
+            let until_ms = pool.wake_at().map_or(end_ms, |wake| wake.clamp(world.now_ms, end_ms));
+            world.flow_until(until_ms, pool.ready(), pool.existing());
+            pool.wake(until_ms, world.busy_s);
+        }
+        world.end_step(pool.ready());
+    }
+    world.finish()
+}
+
+/// Hands readings on as late as the scenario says.
+struct Delayed {
+    turns: usize,
+    waiting: std::collections::VecDeque<Option<Reading>>,
+}
+
+impl Delayed {
+    fn new(scenario: &Scenario) -> Self {
+        let turns = scenario.metric_delay.as_secs_f64() / scenario.decide_every.as_secs_f64();
+        Self { turns: number::index(number::count(turns.ceil())), waiting: std::collections::VecDeque::new() }
+    }
+
+    fn pass(&mut self, reading: Option<Reading>) -> Option<Reading> {
+        if self.turns == 0 {
+            return reading;
+        }
+        self.waiting.push_back(reading);
+        if self.waiting.len() > self.turns { self.waiting.pop_front().flatten() } else { None }
+    }
+}
+
+fn blank() -> Observation {
+    Observation {
+        at: moment(0),
+        traffic: None,
+        fleet: control::FleetStatus::default(),
+        workers: Vec::new(),
+        signals: std::collections::BTreeMap::new(),
+        transitions: Vec::new(),
+        commands: Vec::new(),
+        history: None,
+    }
+}
+
+/// Brings the one observation that is used again and again up to date.
+fn observe(seen: &mut Observation, world: &World, pool: &VirtualPool, reading: Option<Reading>) {
+    seen.at = moment(world.now_ms);
+    seen.fleet = pool.status();
+    seen.workers.clone_from(&pool.seen);
+    seen.traffic = reading.as_ref().map(|reading| window(world, reading));
+    let delayed = reading.as_ref().is_some_and(|reading| reading.until_ms < world.now_ms);
+    for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {
+        worker.cpu_percent =
+            reading.as_ref().filter(|reading| mark.ready_ms < reading.until_ms).map(|reading| {
+                let whole = delayed || mark.ready_ms <= reading.from_ms;
+                let share = if whole {
+                    reading.busy_s / reading.length_s
+                } else {
+                    (world.busy_s - mark.busy_s) / seconds(reading.until_ms - mark.ready_ms)
+                };
+                100.0 * share.clamp(0.0, 1.0)
+            });
+    }
+}
+
+/// What the data plane would have counted.
+fn window(world: &World, reading: &Reading) -> Window {
+    let requests = |load: f64| number::count(load * world.requests_per_load);
+    let arrivals = requests(reading.load);
+    let failures = requests(reading.dropped).min(arrivals);
+    let length = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    // An exponential time exceeds -ln(1 - q) means with probability 1 - q.
+    let quantile = |minus_log: f64| length(reading.wait_s + reading.response_s * minus_log);
+    Window {
+        length: length(reading.length_s),
+        arrivals,
+        completions: arrivals - failures,
+        failures,
+        in_flight: number::count_u32(reading.rate * world.requests_per_load * reading.response_s),
+        queued: number::count_u32(reading.backlog * world.requests_per_load),
+        latency: (arrivals > 0).then(|| Latency {
+            p50: quantile(std::f64::consts::LN_2),
+            p95: quantile(2.995_732_273_553_991),
+            p99: quantile(4.605_170_185_988_091),
+        }),
+        queue_wait_max: length(reading.wait_s),
+    }
+}
+
+#[cfg(test)]
+#[path = "fluid/tests.rs"]
+mod tests;
