@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::features::View;
 use crate::history::History;
 use crate::linear::{Normal, dot};
+use crate::mixture::weights;
 use crate::scored::{Point, Scored};
 use crate::scores::Located;
 use crate::{Entry, Settings};
@@ -99,14 +100,12 @@ impl Head {
 
     /// The mixture of the candidates.
     fn mix(&self, moves: &[f64; CANDIDATES]) -> f64 {
-        let mut losses = self.losses;
-        losses[0] *= STANDING_STILL;
-        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        if self.judged < ROWS_MIN || best <= 0.0 {
+        if self.judged < ROWS_MIN {
             return 0.0;
         }
-        let weights = losses.map(|loss| (-SHARPNESS * (loss / best - 1.0)).exp());
-        dot(&weights, moves) / weights.iter().sum::<f64>()
+        let mut losses = self.losses;
+        losses[0] *= STANDING_STILL;
+        dot(&weights(&losses, SHARPNESS), moves)
     }
 
     fn judge(&mut self, moves: &[f64; CANDIDATES], moved: f64) {

@@ -9,6 +9,7 @@ mod drift;
 mod features;
 mod history;
 mod linear;
+mod mixture;
 mod naive;
 mod scored;
 mod scores;

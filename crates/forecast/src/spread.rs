@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mixture::weights;
 use crate::scores::{Located, Pool};
 
 /// Yardsticks: the model's own, the usual error, recent errors, those of this time of day and of the hour,
@@ -136,17 +137,12 @@ impl Spread {
 
     /// The distance of a level's quantile from the middle; `None` while errors are too few.
     pub(crate) fn distance(&self, guess: &Guess, level: f64) -> Option<f64> {
-        let best = self.losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (index, pool) in self.pools.iter().enumerate() {
-            let weight = if self.judged < JUDGED_MIN || best <= 0.0 {
-                1.0
-            } else {
-                (-SHARPNESS * (self.losses[index] / best - 1.0)).exp()
-            };
+        let sharpness = if self.judged < JUDGED_MIN { 0.0 } else { SHARPNESS };
+        let weights = weights(&self.losses, sharpness);
+        let mut sum = 0.0;
+        for (index, (pool, weight)) in self.pools.iter().zip(&weights).enumerate() {
             sum += weight * guess.yards[index / 2] * pool.quantile(level)?;
-            weights += weight;
         }
-        Some(sum / weights)
+        Some(sum)
     }
 }
