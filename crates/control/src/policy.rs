@@ -3,6 +3,7 @@
 pub mod alarm;
 mod capacity;
 pub mod hpa;
+pub mod kpa;
 mod metric_alarm;
 pub mod signal;
 pub mod simple;
@@ -118,7 +119,7 @@ impl Built {
 
 /// Every policy there is, in the order in which they are listed.
 pub const POLICIES: &[Entry] =
-    &[threshold::ENTRY, hpa::ENTRY, step::ENTRY, simple::ENTRY, target_tracking::ENTRY];
+    &[threshold::ENTRY, hpa::ENTRY, step::ENTRY, simple::ENTRY, target_tracking::ENTRY, kpa::ENTRY];
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

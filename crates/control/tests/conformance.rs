@@ -8,6 +8,8 @@ mod hpa_behavior;
 mod hpa_metrics;
 #[path = "conformance/hpa_pods.rs"]
 mod hpa_pods;
+#[path = "conformance/kpa.rs"]
+mod kpa;
 #[path = "conformance/pool.rs"]
 mod pool;
 #[path = "conformance/threshold_as_hpa.rs"]
