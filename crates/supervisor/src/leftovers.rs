@@ -53,7 +53,8 @@ pub(crate) async fn end_all(directory: &Path, clock: Clock) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut said = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension().is_none_or(|extension| extension != "json") {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !(name.starts_with("owner-") && name.ends_with(".json")) {
             continue;
         }
         match read(&path) {

@@ -220,6 +220,14 @@ impl Local {
         self.story.notices.lock().drain(..).collect()
     }
 
+    fn can_go_on(&self) -> Result<(), TargetError> {
+        match (&self.snapshot.borrow().broken, self.snapshot.has_changed()) {
+            (Some(because), _) => Err(TargetError(because.clone())),
+            (None, Err(_)) => Err(TargetError("the pool has ended".to_owned())),
+            (None, Ok(_)) => Ok(()),
+        }
+    }
+
     async fn measure(&self, snapshot: &Snapshot) -> Usage {
         let subject = |worker: &WorkerSeen| {
             Some(Subject { id: worker.id, pid: worker.pid?, started_at: worker.started_at })
@@ -236,9 +244,7 @@ impl Local {
 impl Target for Local {
     async fn status(&mut self) -> Result<Status, TargetError> {
         let snapshot = self.snapshot.borrow_and_update().clone();
-        if let Some(because) = &snapshot.broken {
-            return Err(TargetError(because.clone()));
-        }
+        self.can_go_on()?;
         let usage = self.measure(&snapshot).await;
         let mut workers = snapshot.workers;
         for worker in &mut workers {
@@ -258,9 +264,6 @@ impl Target for Local {
     async fn scale_to(&mut self, desired: u32) -> Result<(), TargetError> {
         // `send_replace` would also wake the task for nothing.
         self.desired.send_if_modified(|now| std::mem::replace(now, desired) != desired);
-        match &self.snapshot.borrow().broken {
-            Some(because) => Err(TargetError(because.clone())),
-            None => Ok(()),
-        }
+        self.can_go_on()
     }
 }

@@ -54,7 +54,17 @@ pub(crate) async fn start(
     let fleet = Fleet::new(config.fleet.clone(), config.seed);
     let outputs = Arc::clone(&ports.outputs);
     let hands = Hands::start(config, keeps_record, clock, wires, outputs, told).await?;
-    let pool = Pool { fleet, hands, ports, probes, clock, closing: None, desired_open: true, forced: false };
+    let pool = Pool {
+        fleet,
+        hands,
+        ports,
+        probes,
+        clock,
+        closing: None,
+        is_steered: true,
+        desired_open: true,
+        forced: false,
+    };
     pool.publish();
     tokio::spawn(pool.run());
     Ok(())
@@ -67,6 +77,8 @@ struct Pool {
     probes: mpsc::Receiver<Event>,
     clock: Clock,
     closing: Option<Timestamp>,
+    /// Somebody is left who could give orders by hand.
+    is_steered: bool,
     desired_open: bool,
     /// Everything was killed for a shutdown.
     forced: bool,
@@ -84,16 +96,16 @@ impl Pool {
                     News::Drained(id) => self.tell(Some(Event::Drained { id })),
                 },
                 event = self.probes.recv() => self.tell(event),
-                order = self.ports.orders.recv() => match order {
-                    Some(HandOrder::Drain(id)) => self.tell(Some(Event::Drain { id })),
-                    Some(HandOrder::Kill(id)) => self.tell(Some(Event::Kill { id })),
-                    // Everybody who could steer is gone.
-                    None => self.close(self.clock.now()),
-                },
-                changed = self.ports.closing.changed() => {
-                    let deadline = *self.ports.closing.borrow_and_update();
-                    self.close(deadline.filter(|_| changed.is_ok()).unwrap_or_else(|| self.clock.now()));
+                changed = self.ports.closing.changed(), if self.is_steered => {
+                    self.is_steered = changed.is_ok();
+                    let deadline = self.ports.closing.borrow_and_update().filter(|_| changed.is_ok());
+                    // With nobody left to steer, nobody wants the pool either.
+                    self.close(deadline.unwrap_or_else(|| self.clock.now()));
                 }
+                Some(order) = self.ports.orders.recv() => self.tell(Some(match order {
+                    HandOrder::Drain(id) => Event::Drain { id },
+                    HandOrder::Kill(id) => Event::Kill { id },
+                })),
                 changed = self.ports.desired.changed(), if self.desired_open => {
                     self.desired_open = changed.is_ok();
                     self.follow_desired();

@@ -21,7 +21,10 @@ fn figures() -> ProcessRefreshKind {
 
 fn seen(process: &Process) -> Seen {
     let pid = process.pid().as_u32();
-    let group = as_pid(pid).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+    // The kernel's own processes, children of 0, are in no group that could be asked for.
+    let is_common = process.parent().is_some_and(|parent| parent.as_u32() > 0);
+    let asked = as_pid(pid).filter(|_| is_common);
+    let group = asked.and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     Seen {
         pid,
         parent: process.parent().map_or(0, sysinfo::Pid::as_u32),

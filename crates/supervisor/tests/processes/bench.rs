@@ -43,6 +43,10 @@ pub(crate) fn config(command: WorkerCommand, state: &std::path::Path) -> Supervi
     }
 }
 
+/// Processes that a worker of the fixture with a family has besides itself: a child and, where
+/// such can be found, one that left its group and session.
+pub(crate) const FAMILY: usize = if cfg!(target_os = "linux") { 2 } else { 1 };
+
 /// A pool; its balancer forwards nothing, so its workers are drained as soon as they may be.
 pub(crate) struct Bench {
     pub(crate) local: Local,

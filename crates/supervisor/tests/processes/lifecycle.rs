@@ -6,7 +6,9 @@ use control::{FleetConfig, State};
 use rustix::process::Signal;
 use supervisor::{OrderError, ProbeConfig, SupervisorConfig};
 
-use crate::bench::{Bench, command, config, eventually, fixture, marker, processes_with, signal, zombies_of};
+use crate::bench::{
+    Bench, FAMILY, command, config, eventually, fixture, marker, processes_with, signal, zombies_of,
+};
 
 #[tokio::test]
 async fn workers_come_serve_tell_and_go() {
@@ -32,7 +34,7 @@ async fn workers_come_serve_tell_and_go() {
     assert!(zombies_of(guardian).is_empty());
     assert_eq!(seen.fleet.crashes, 0);
     bench.end().await;
-    assert!(parent_gone(guardian), "the guardian goes with its pool");
+    assert!(is_gone(guardian), "the guardian goes with its pool");
     assert_eq!(fs_err::read_dir(state.path()).unwrap().count(), 0, "and its record with it");
 }
 
@@ -41,7 +43,7 @@ fn parent_of(pid: u32) -> u32 {
     String::from_utf8_lossy(&listed.unwrap().stdout).trim().parse().unwrap()
 }
 
-fn parent_gone(pid: u32) -> bool {
+fn is_gone(pid: u32) -> bool {
     !std::process::Command::new("ps").args(["-p", &pid.to_string()]).output().unwrap().status.success()
 }
 
@@ -103,7 +105,7 @@ async fn a_stopped_worker_is_unhealthy_then_replaced() {
     bench.until("replaced", |fleet, workers| fleet.ready == 2 && workers[0].id.run == 2).await;
     assert!(bench.told("failed 3 probes in a row").await.contains("was not answered within 0.4 s"));
     bench.told("unhealthy for 0.5 s").await;
-    assert!(parent_gone(stopped));
+    assert!(is_gone(stopped));
     bench.end().await;
 }
 
@@ -114,15 +116,17 @@ async fn what_a_worker_forked_goes_with_it() {
     let mut bench = Bench::start(config(fixture(&["serve", "--family", &marker]), state.path())).await;
     bench.all_ready(2).await;
     let clock = bench.clock;
-    // Two lines a worker carry the marker besides it: a child, and one that left the session.
-    eventually(clock, "all children run", || processes_with(&format!("linger {marker}")).len() == 4).await;
+    eventually(clock, "all children run", || processes_with(&format!("linger {marker}")).len() == 2 * FAMILY)
+        .await;
     bench.steering.kill(1).await.unwrap();
     bench.until("replaced", |fleet, workers| fleet.ready == 2 && workers[0].id.run == 2).await;
-    eventually(clock, "the old children are gone", || processes_with(&format!("linger {marker}")).len() == 4)
-        .await;
+    eventually(clock, "the old children are gone", || {
+        processes_with(&format!("linger {marker}")).len() == 2 * FAMILY
+    })
+    .await;
     assert_eq!(bench.status().await.fleet.crashes, 0, "a kill by hand is no crash");
     bench.all_ready(1).await;
-    eventually(clock, "scaled in", || processes_with(&format!("linger {marker}")).len() == 2).await;
+    eventually(clock, "scaled in", || processes_with(&format!("linger {marker}")).len() == FAMILY).await;
     bench.end().await;
     assert_eq!(processes_with(&marker), [""; 0], "nothing is left");
 }
@@ -158,8 +162,31 @@ async fn a_forced_shutdown_waits_for_nobody() {
     bench.all_ready(2).await;
     let pids = [bench.pid(1), bench.pid(2)];
     bench.steering.shutdown(Duration::ZERO).await;
-    assert!(pids.into_iter().all(parent_gone));
+    assert!(pids.into_iter().all(is_gone));
     assert_eq!(bench.steering.kill(1).await, Err(OrderError::NoSuchWorker(1)));
+}
+
+#[tokio::test]
+async fn a_pool_that_everybody_let_go_of_ends() {
+    let state = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(config(fixture(&["serve", "--ignore-term"]), state.path())).await;
+    bench.all_ready(1).await;
+    let (clock, pid) = (bench.clock, bench.pid(1));
+    drop(bench);
+    eventually(clock, "its worker is gone", || is_gone(pid)).await;
+}
+
+#[tokio::test]
+async fn after_its_end_a_pool_says_so() {
+    let state = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(config(fixture(&["serve"]), state.path())).await;
+    bench.steering.shutdown(Duration::ZERO).await;
+    let clock = bench.clock;
+    while live::Target::status(&mut bench.local).await.is_ok() {
+        assert!(clock.uptime() < crate::bench::DEADLINE);
+        clock.sleep(Duration::from_millis(1)).await;
+    }
+    assert!(live::Target::scale_to(&mut bench.local, 1).await.is_err());
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use clock::Clock;
 use rustix::process::Signal;
 use supervisor::{Local, StartError, SupervisorConfig};
 
-use crate::bench::{Bench, FIXTURE, command, config, eventually, fixture, marker, processes_with, signal};
+use crate::bench::{
+    Bench, FAMILY, FIXTURE, command, config, eventually, fixture, marker, processes_with, signal,
+};
 
 /// A process that owns two workers, each with a child and a child that left the session.
 fn owner(state: &Path, marker: &str) -> Child {
@@ -33,7 +35,8 @@ fn guardian_of(owner: &Child) -> u32 {
 }
 
 async fn family_complete(clock: Clock, marker: &str) {
-    eventually(clock, "all children run", || processes_with(&format!("linger {marker}")).len() == 4).await;
+    eventually(clock, "all children run", || processes_with(&format!("linger {marker}")).len() == 2 * FAMILY)
+        .await;
 }
 
 #[tokio::test]
@@ -88,7 +91,7 @@ async fn leftovers_of_a_dead_pair_are_found_at_the_next_start() {
         processes_with(&format!("serve --family {marker}")).is_empty()
     })
     .await;
-    assert_eq!(processes_with(&format!("linger {marker}")).len(), 4, "but their children live");
+    assert_eq!(processes_with(&format!("linger {marker}")).len(), 2 * FAMILY, "but their children live");
     let mut bench = Bench::start(config(fixture(&["serve"]), state.path())).await;
     assert_eq!(processes_with(&format!("linger {marker}")), [""; 0]);
     bench.status().await;
