@@ -13,8 +13,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::failure::Failure;
 
-/// The one path that a probe may ask without a token.
-const OPEN_PATH: &str = "/healthz";
+/// Paths that may be asked without a token: a probe has none, and the page itself holds no
+/// data; it asks with the token that its own address brings along.
+const OPEN_PATHS: [&str; 2] = ["/healthz", "/"];
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -89,7 +90,7 @@ impl Guard {
 
     fn check_token(&self, path: &str, headers: &HeaderMap) -> Result<(), Failure> {
         let Some(token) = &self.token else { return Ok(()) };
-        if path == OPEN_PATH {
+        if OPEN_PATHS.contains(&path) {
             return Ok(());
         }
         let given = only(headers, &header::AUTHORIZATION)?.and_then(|text| {

@@ -16,8 +16,7 @@ use crate::{output, shutdown};
 /// Runs the command; the exit code tells whether the numbers are good.
 pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     let config = config(args)?;
-    let thresholds =
-        Thresholds::from_str(&args.fail_if.join(",")).hint("try p99>200ms, failed>1% or rate<50")?;
+    let thresholds = thresholds(&args.fail_if)?;
     let stop = CancellationToken::new();
     shutdown::listen(stop.clone())?;
     let quiet = args.quiet || !std::io::stderr().is_terminal();
@@ -31,6 +30,12 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
         .hint("`autoscale load --help` shows examples")?;
     print(&report, args)?;
     judge(&report, &thresholds)
+}
+
+fn thresholds(typed: &[String]) -> anyhow::Result<Thresholds> {
+    let parsed = typed.iter().map(|text| Thresholds::from_str(text));
+    let all: Vec<Thresholds> = parsed.collect::<Result<_, _>>().hint("try p99>200ms, failed>1% or rate<50")?;
+    Ok(Thresholds(all.into_iter().flat_map(|some| some.0).collect()))
 }
 
 fn config(args: &LoadArgs) -> anyhow::Result<LoadConfig> {

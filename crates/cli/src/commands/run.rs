@@ -22,7 +22,7 @@ use crate::wiring::{self, Running, Taken};
 use crate::{output, shutdown};
 
 /// How often the list of workers is printed again where there is no terminal.
-const LIST_EVERY: Duration = Duration::from_secs(60);
+const LIST_EVERY: Duration = Duration::from_secs(3);
 
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
