@@ -5,6 +5,7 @@
 mod because;
 pub mod controller;
 pub mod cycle;
+pub mod decide;
 pub mod decision;
 pub mod fleet;
 pub mod ledger;
@@ -30,4 +31,5 @@ pub use fleet::status::{Exit, FleetStatus, State, Transition};
 pub use observation::{
     Command, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent, ScaleTo, WorkerSeen,
 };
+pub use policy::spec::{PRESETS, PolicySpec, Preset};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};

@@ -7,6 +7,7 @@ pub mod kpa;
 mod metric_alarm;
 pub mod signal;
 pub mod simple;
+pub mod spec;
 pub mod step;
 pub mod target_tracking;
 pub mod threshold;

@@ -184,7 +184,11 @@ impl Threshold {
 
     fn answer(&self, seen: &Observation, value: Option<f64>) -> Recommendation {
         let desired = seen.fleet.desired;
-        if self.up == AlarmState::Alarm {
+        // An alarm may stand on older datapoints; to act without a present one is a setting.
+        let blind = value.is_none() && self.own.treat_missing_data == TreatMissingData::Missing;
+        if blind {
+            Recommendation::hold(desired, "no_reading", Because::plain(self.phrases.no_reading.clone()))
+        } else if self.up == AlarmState::Alarm {
             self.act(seen.at, desired, value, true)
         } else if self.down == AlarmState::Alarm {
             self.act(seen.at, desired, value, false)

@@ -1,0 +1,151 @@
+//! Observations in, decisions out, one line of JSON each: the pure core at the command line.
+//!
+//! The formats are published in `schema/`. A line states as much as its policy needs; what is
+//! left out follows from the rest, or stays as it was.
+
+mod given;
+mod shown;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use self::shown::Shown;
+use crate::controller::{Controller, ControllerConfig};
+use crate::decision::Decision;
+use crate::observation::Observation;
+use crate::policy::spec::{PolicySpec, Preset};
+use crate::policy::{ConfigError, PolicyConfig};
+use crate::span;
+
+/// What is wrong with a line of input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("observation {line}: {because}")]
+pub struct BadLine {
+    /// Which one, counted from 1.
+    pub line: u64,
+    /// The cause.
+    pub because: String,
+}
+
+/// A policy file: a policy with its settings, and the pool's bounds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    /// As on the command line, with or without settings.
+    policy: String,
+    #[serde(default)]
+    settings: Map<String, Value>,
+    #[serde(alias = "min_replicas")]
+    min: Option<u32>,
+    #[serde(alias = "max_replicas")]
+    max: Option<u32>,
+    #[serde(default = "shortest", with = "span")]
+    interval: std::time::Duration,
+}
+
+/// Every line is a turn at which the policy is asked, however close they are.
+fn shortest() -> std::time::Duration {
+    std::time::Duration::from_millis(10)
+}
+
+/// Reads a policy file: our own form, or an autoscaling/v2 HorizontalPodAutoscaler as it is.
+pub fn policy_file(file: Value) -> Result<ControllerConfig, ConfigError> {
+    let file = match file.get("kind").and_then(Value::as_str) {
+        Some("HorizontalPodAutoscaler") => manifest(file)?,
+        Some(kind) => {
+            return Err(ConfigError::Value(format!("`kind: {kind}` is no policy that is known here")));
+        }
+        None => file,
+    };
+    let file: PolicyFile =
+        serde_json::from_value(file).map_err(|error| ConfigError::Value(format!("policy file: {error}")))?;
+    let bounds = Preset::find(&file.policy).map_or((1, 5), |preset| preset.bounds);
+    let PolicyConfig { name, mut settings } = PolicySpec::parse(&file.policy)?.config;
+    settings.extend(file.settings);
+    let config = ControllerConfig {
+        policy: PolicyConfig { name, settings },
+        min: file.min.unwrap_or(bounds.0),
+        max: file.max.unwrap_or(bounds.1),
+        interval: file.interval,
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// A Kubernetes manifest in our own form. What it says about Kubernetes itself is not needed.
+fn manifest(file: Value) -> Result<Value, ConfigError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Spec {
+        #[serde(rename = "scaleTargetRef")]
+        _target: Option<Value>,
+        min_replicas: Option<u32>,
+        max_replicas: u32,
+        metrics: Option<Value>,
+        behavior: Option<Value>,
+    }
+    let wrong = |because: String| ConfigError::Value(format!("HorizontalPodAutoscaler: {because}"));
+    let version = file.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    if version != "autoscaling/v2" {
+        return Err(wrong(format!("apiVersion is `{version}`, only autoscaling/v2 is understood")));
+    }
+    let spec: Spec = serde_json::from_value(file.get("spec").cloned().unwrap_or_default())
+        .map_err(|error| wrong(format!("spec: {error}")))?;
+    let mut settings = Map::new();
+    match spec.metrics.filter(|metrics| metrics.as_array().is_some_and(|list| !list.is_empty())) {
+        Some(metrics) => settings.insert("metrics".to_owned(), metrics),
+        // Kubernetes' own default; a bare `hpa` has 70.
+        None => settings.insert("target".to_owned(), 80.into()),
+    };
+    settings.extend(spec.behavior.map(|behavior| ("behavior".to_owned(), behavior)));
+    Ok(serde_json::json!({
+        "policy": "hpa",
+        "settings": settings,
+        "min": spec.min_replicas.unwrap_or(1),
+        "max": spec.max_replicas,
+    }))
+}
+
+/// Decides line by line, with one policy's memory from the first to the last.
+pub struct Decider {
+    controller: Controller,
+    line: u64,
+    /// What was decided last: the next line's number of replicas, unless it says otherwise.
+    desired: Option<u32>,
+    at: Option<Timestamp>,
+}
+
+impl Decider {
+    /// A decider that has seen nothing yet.
+    pub fn new(config: ControllerConfig) -> Result<Self, ConfigError> {
+        Ok(Self { controller: Controller::new(config)?, line: 0, desired: None, at: None })
+    }
+
+    /// One observation as JSON to a decision, ready to be shown.
+    pub fn line(&mut self, text: &str) -> Result<Shown, BadLine> {
+        self.line += 1;
+        let wrong = |because: String| BadLine { line: self.line, because };
+        let given: given::Given = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let before = given::Before {
+            desired: self.desired,
+            min: self.controller.config().min,
+            at: self.at,
+            first: self.line == 1,
+        };
+        let seen = given.observation(&before).map_err(wrong)?;
+        let decision = self.decide(&seen);
+        Ok(Shown::of(&seen, &decision))
+    }
+
+    fn decide(&mut self, seen: &Observation) -> Decision {
+        let decision = self.controller.decide(seen);
+        self.desired = Some(decision.desired());
+        self.at = Some(seen.at);
+        decision
+    }
+}
+
+#[cfg(test)]
+#[path = "decide/tests.rs"]
+mod tests;
