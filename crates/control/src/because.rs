@@ -77,7 +77,29 @@ pub struct Because {
     /// With a `{name}` for each number.
     pub sentence: Text,
     /// Name and value, in order of appearance.
+    #[serde(with = "numbers")]
     pub numbers: Vec<(Cow<'static, str>, f64)>,
+}
+
+/// JSON has no NaN: a number that is none is written as null and read back as NaN, so that a
+/// record with one stays readable.
+mod numbers {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    type Numbers = Vec<(Cow<'static, str>, f64)>;
+
+    pub(super) fn serialize<S: Serializer>(numbers: &Numbers, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(
+            numbers.iter().map(|(name, value)| (name, Some(*value).filter(|value| value.is_finite()))),
+        )
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Numbers, D::Error> {
+        let read: Vec<(Cow<'static, str>, Option<f64>)> = Vec::deserialize(from)?;
+        Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
+    }
 }
 
 impl Because {
@@ -145,5 +167,14 @@ mod tests {
         assert_eq!(odd.to_string(), "a {brace} and a {");
         let json = serde_json::to_string(&because).unwrap();
         assert_eq!(serde_json::from_str::<Because>(&json).unwrap(), because);
+    }
+
+    #[test]
+    fn a_record_with_a_number_that_is_none_stays_readable() {
+        let because = Because::new("{a} of {b}", [("a", f64::NAN), ("b", f64::INFINITY)]);
+        let json = serde_json::to_string(&because).unwrap();
+        let read: Because = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        assert!(read.numbers.iter().all(|(_, value)| value.is_nan()));
     }
 }

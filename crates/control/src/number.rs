@@ -1,4 +1,4 @@
-//! The one place where floating-point numbers become counts.
+//! The one place where floating-point numbers become counts, and where they go into records.
 
 /// The count nearest below; not a number and negative ones are 0, too large ones the largest.
 #[expect(
@@ -32,4 +32,19 @@ pub(crate) fn changed(count: u32, change: i64) -> u32 {
 /// Length of a list as a count.
 pub(crate) fn len(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// For `#[serde(with = …)]`: JSON has no NaN, so a number that is none is null, both ways.
+pub(crate) mod or_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes a number, or null.
+    pub(crate) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Some(*value).filter(|value| value.is_finite()).serialize(to)
+    }
+
+    /// Reads a number; null is NaN.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+    }
 }

@@ -74,7 +74,8 @@ pub struct ScaleEvent {
 /// A named measurement and when it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// In the signal's own unit.
+    /// In the signal's own unit; NaN where the source gave no number, written as null.
+    #[serde(with = "crate::number::or_null")]
     pub value: f64,
     /// When it was taken.
     pub at: Timestamp,
