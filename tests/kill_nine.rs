@@ -1,0 +1,106 @@
+//! Workers are killed while requests come in: none is lost, none is done twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::State;
+use rand_core::Rng;
+use rand_pcg::Pcg32;
+use rustix::process::Signal;
+
+use crate::harness::{Bench, Running, Traffic, post, signal, until};
+use crate::stand_in;
+
+/// Kills of one test. A loop that waits for effects, not for time, needs no more.
+const KILLS: usize = 8;
+/// Nothing about a crash loop's waits is tested here, so requests may outwait them.
+const PATIENT: &[&str] = &["--queue-timeout", "50s", "--max", "4", "--min", "2", "--interval", "200ms"];
+
+/// Kills ready workers at random and scales the pool by hand, until `KILLS` have died.
+async fn kill_and_scale(bench: &Bench, pool: &Running, seed: u64) {
+    let mut chance = Pcg32::new(seed, 1);
+    let mut below = |bound: usize| chance.next_u32() as usize % bound;
+    for _ in 0..KILLS {
+        let ready = |status: &admin::Status| {
+            let ready = status.workers.iter().filter(|worker| worker.state == State::Ready);
+            ready.filter_map(|worker| worker.pid).collect::<Vec<u32>>()
+        };
+        let status = pool.until("a worker is ready", |status| !ready(status).is_empty()).await;
+        let ready = ready(&status);
+        let victim = ready[below(ready.len())];
+        if bench.processes().iter().any(|process| process.pid == victim) {
+            signal(victim, Signal::KILL);
+        }
+        pool.until("the killed worker is out", |status| {
+            status.workers.iter().all(|worker| worker.pid != Some(victim))
+        })
+        .await;
+        let replicas = (2 + below(3)).to_string();
+        pool.ask(bench, &["scale", &replicas]).await.well();
+    }
+}
+
+#[tokio::test]
+async fn no_get_is_lost() {
+    let bench = Bench::whole_machine().await;
+    let mut pool = bench.run(PATIENT).await;
+    pool.until_ready(2).await;
+    let load = Traffic::open(&format!("{}/?cpu_ms=1&sleep_ms=10", pool.url), 50.0);
+    kill_and_scale(&bench, &pool, 7).await;
+    load.end_without_failure().await;
+    let status = pool.status().await;
+    assert_eq!(status.requests.failed, 0);
+    // One that was told to leave just before it was killed is no crash.
+    assert!(status.fleet.crashes >= KILLS as u64 / 2, "{:?}", status.fleet);
+    pool.signal(Signal::TERM);
+    assert_eq!(pool.ended().await.code(), Some(0));
+    assert_eq!(bench.processes(), []);
+}
+
+#[tokio::test]
+async fn no_post_is_done_twice_and_every_answer_is_true() {
+    let bench = Bench::whole_machine().await;
+    let command = stand_in::command(&bench);
+    let words: Vec<&str> =
+        PATIENT.iter().copied().chain(["--"]).chain(command.iter().map(String::as_str)).collect();
+    let pool = bench.run(&words).await;
+    pool.until_ready(2).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let clients = (0..4).map(|client| {
+        let (url, stopped) = (pool.url.clone(), stopped.clone());
+        tokio::spawn(async move {
+            let mut answers = BTreeMap::new();
+            while !*stopped.borrow() {
+                let id = format!("{client}-{}", answers.len());
+                answers
+                    .insert(id.clone(), post(&format!("{url}/?id={id}")).await.map(|answer| answer.status));
+            }
+            answers
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    until("some are done", async || at_least(20, stand_in::done(&bench).len())).await;
+    kill_and_scale(&bench, &pool, 11).await;
+    stop.send(true).unwrap();
+    let mut answers = BTreeMap::new();
+    for client in clients {
+        answers.extend(client.await.unwrap());
+    }
+    let done = stand_in::done(&bench);
+    let once: BTreeSet<&String> = done.iter().collect();
+    assert_eq!(once.len(), done.len(), "some were done twice: {done:?}");
+    for (id, answer) in &answers {
+        match answer {
+            Ok(200) => assert!(once.contains(id), "{id} was answered and not done"),
+            // Whether a worker that died had done it, nobody can know; that is what 502 says.
+            Ok(502 | 503) => {}
+            other => panic!("{id} was answered {other:?}"),
+        }
+    }
+    let well = answers.values().filter(|answer| **answer == Ok(200)).count();
+    eprintln!("{} POSTs, {} told to have failed", answers.len(), answers.len() - well);
+    assert!(well > KILLS, "hardly any was answered: {answers:?}");
+}
+
+fn at_least(wanted: usize, there: usize) -> Result<(), String> {
+    if there >= wanted { Ok(()) } else { Err(there.to_string()) }
+}
