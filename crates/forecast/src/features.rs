@@ -3,6 +3,7 @@
 
 use crate::history::History;
 use crate::series::median;
+use crate::trees::short;
 
 /// Steps back whose readings are features.
 const LAGS: [usize; 8] = [1, 2, 3, 4, 5, 7, 10, 15];
@@ -10,6 +11,8 @@ const LAGS: [usize; 8] = [1, 2, 3, 4, 5, 7, 10, 15];
 const MEANS: [usize; 5] = [4, 8, 16, 32, 64];
 /// Seasons that a profile averages.
 const PROFILE_SEASONS: usize = 5;
+/// What a season counts beside the one after it.
+const PROFILE_KEEP: f64 = 0.8;
 /// Neighbours on each side that smooth a profile, at most.
 const SMOOTH_MAX: usize = 8;
 /// Steps that say how large usual moves are now.
@@ -30,6 +33,8 @@ pub(crate) struct View {
     pub(crate) anchor: f64,
     /// The size of usual moves, above 0.
     pub(crate) scale: f64,
+    /// The mean height over a long window.
+    level: f64,
     /// What does not depend on the horizon, in the target's unit, relative to the anchor.
     near: Vec<f64>,
 }
@@ -53,7 +58,7 @@ impl View {
         for column in 0..history.columns() {
             near.extend(covariate(history, column, slot).map(|value| value * scale));
         }
-        Some(Self { slot, anchor, scale, near })
+        Some(Self { slot, anchor, scale, level, near })
     }
 
     /// Features for a linear model, `horizon` steps ahead, in the target's unit; the last is a
@@ -66,6 +71,29 @@ impl View {
         }
         row.push(self.scale);
         row
+    }
+
+    /// Features for trees: those of the linear model in usual moves, and what only trees can use.
+    pub(crate) fn tree(&self, history: &History, horizon: usize, seasons: &[usize]) -> Vec<f32> {
+        let mut row = self.linear(history, horizon, seasons);
+        row.pop();
+        for value in &mut row {
+            *value /= self.scale;
+        }
+        let recent = history.range((self.slot + 1).saturating_sub(16), self.slot + 1);
+        let (low, high) =
+            recent.fold((self.anchor, self.anchor), |(low, high), value| (low.min(value), high.max(value)));
+        let (second, weekday) = history.local(self.slot + horizon);
+        row.extend([
+            (low - self.anchor) / self.scale,
+            (high - self.anchor) / self.scale,
+            self.anchor / self.level.max(1e-9),
+            self.scale / self.level.max(1e-9),
+            second / 86_400.0,
+            (second / 3_600.0).fract(),
+            f64::from(weekday),
+        ]);
+        row.into_iter().map(short).collect()
     }
 }
 
@@ -100,22 +128,65 @@ fn covariate(history: &History, column: usize, slot: usize) -> [f64; PER_COVARIA
     [((now - mean) / usual).clamp(-8.0, 8.0), (moved / usual).clamp(-8.0, 8.0)]
 }
 
+/// The history as it was known at a slot, whatever has been read since.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    history: &'a History,
+    end: usize,
+}
+
+impl Known<'_> {
+    fn get(self, slot: usize) -> Option<f64> {
+        self.history.get(slot).filter(|_| slot < self.end)
+    }
+
+    fn around(self, slot: usize, reach: usize) -> Option<f64> {
+        self.history.mean(slot.saturating_sub(reach), (slot + reach + 1).min(self.end))
+    }
+
+    /// The mean over the last seasons at the same phase as `slot`.
+    fn profile(self, slot: usize, season: usize, smooth: usize) -> Option<f64> {
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let mut keep = 1.0;
+        let mut taken = 0;
+        let mut back = season;
+        while taken < PROFILE_SEASONS {
+            let Some(before) = self.history.season_before(slot, back) else { break };
+            back += season;
+            if before < self.history.first() {
+                break;
+            }
+            if before >= self.end {
+                continue;
+            }
+            taken += 1;
+            if let Some(mean) = self.around(before, smooth) {
+                sum += keep * mean;
+                weight += keep;
+            }
+            keep *= PROFILE_KEEP;
+        }
+        (weight > 0.0).then(|| sum / weight)
+    }
+}
+
 /// How the series moved at this time one season ago, and where its profile over several lies.
 fn seasonal(history: &History, slot: usize, horizon: usize, season: usize, anchor: f64) -> [f64; PER_SEASON] {
+    let known = Known { history, end: slot + 1 };
     let ahead = slot + horizon;
     // Further ahead than a season: the last one that is known.
     let back = season * horizon.div_ceil(season).max(1);
     let smooth = (season / 144).clamp(1, SMOOTH_MAX);
     let before = |slot: usize| history.season_before(slot, back);
-    let raw = |slot: usize| before(slot).and_then(|slot| history.get(slot));
-    let mean = |slot: usize| before(slot).and_then(|slot| around(history, slot, smooth));
+    let raw = |slot: usize| known.get(before(slot)?);
+    let mean = |slot: usize| known.around(before(slot)?, smooth);
     let moved = |now: Option<f64>, then: Option<f64>| match (now, then) {
         (Some(now), Some(then)) => then - now,
         _ => 0.0,
     };
     let (mean_now, mean_then) = (mean(slot), mean(ahead));
     let (profile_now, profile_then) =
-        (profile(history, slot, season, smooth), profile(history, ahead, season, smooth));
+        (known.profile(slot, season, smooth), known.profile(ahead, season, smooth));
     [
         moved(raw(slot), raw(ahead)),
         moved(mean_now, mean_then),
@@ -123,34 +194,4 @@ fn seasonal(history: &History, slot: usize, horizon: usize, season: usize, ancho
         moved(profile_now, profile_then),
         profile_then.map_or(0.0, |then| then - anchor),
     ]
-}
-
-fn around(history: &History, slot: usize, reach: usize) -> Option<f64> {
-    history.mean(slot.saturating_sub(reach), slot + reach + 1)
-}
-
-/// The mean over the last seasons at the same phase; what is not known yet is left out.
-pub(crate) fn profile(history: &History, slot: usize, season: usize, smooth: usize) -> Option<f64> {
-    let (mut sum, mut weight) = (0.0, 0.0);
-    let mut keep = 1.0;
-    let latest = history.end();
-    let mut taken = 0;
-    let mut back = season;
-    while taken < PROFILE_SEASONS {
-        let Some(before) = history.season_before(slot, back) else { break };
-        if before < history.first() {
-            break;
-        }
-        back += season;
-        if before >= latest {
-            continue;
-        }
-        taken += 1;
-        if let Some(mean) = around(history, before, smooth) {
-            sum += keep * mean;
-            weight += keep;
-        }
-        keep *= 0.8;
-    }
-    (weight > 0.0).then(|| sum / weight)
 }

@@ -5,8 +5,12 @@
 
 mod autoregressive;
 pub mod backtest;
+mod boosted;
+mod corrected;
 mod drift;
+mod ensemble;
 mod features;
+mod gradient_boosting;
 mod history;
 mod linear;
 mod mixture;
@@ -16,6 +20,7 @@ mod scores;
 mod seasonal_naive;
 pub mod series;
 mod spread;
+mod trees;
 
 use std::time::Duration;
 
@@ -23,6 +28,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use ensemble::{Ensemble, Standing};
 pub use series::Series;
 
 /// Predicts a series, with quantiles, directly for each horizon (never by feeding its own
@@ -242,7 +248,14 @@ pub struct RestoreError {
 }
 
 /// Every model of this crate, in the order in which they are listed.
-pub const FORECASTERS: &[Entry] = &[naive::ENTRY, seasonal_naive::ENTRY, drift::ENTRY, autoregressive::ENTRY];
+pub const FORECASTERS: &[Entry] = &[
+    naive::ENTRY,
+    seasonal_naive::ENTRY,
+    drift::ENTRY,
+    autoregressive::ENTRY,
+    gradient_boosting::ENTRY,
+    ensemble::ENTRY,
+];
 
 /// The row called `name`.
 pub fn entry(name: &str) -> Option<&'static Entry> {

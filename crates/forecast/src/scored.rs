@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::history::{History, Pushed};
 use crate::scores::{Located, Scores};
 use crate::{
-    Budget, FitError, FitReport, Forecaster, ModelState, QuantileForecast, RestoreError, Sample, Series,
-    Settings,
+    Budget, FitError, FitReport, Forecaster, ModelState, QuantileForecast, RestoreError, Restored, Sample,
+    Series, Settings,
 };
 
 /// Slots of a silence after which pending forecasts are dropped instead of stepped over.
@@ -77,16 +77,42 @@ impl<P: Point> Scored<P> {
         Box::new(Self::new(settings))
     }
 
-    pub(crate) fn restore(settings: &Settings, bytes: &[u8]) -> Result<Box<dyn Forecaster>, RestoreError> {
+    pub(crate) fn restore(settings: &Settings, bytes: &[u8]) -> Restored {
+        Ok(Box::new(Self::read(settings, bytes)?))
+    }
+
+    /// From the bytes of a state.
+    pub(crate) fn read(settings: &Settings, bytes: &[u8]) -> Result<Self, RestoreError> {
         let refused = |because: String| RestoreError { model: P::NAME.to_owned(), because };
         let restored: Self = postcard::from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
         if restored.settings != *settings {
             return Err(refused("it was built with other settings".to_owned()));
         }
-        Ok(Box::new(restored))
+        Ok(restored)
     }
 
-    fn take(&mut self, at: Timestamp, sample: &Sample) {
+    pub(crate) fn point(&self) -> &P {
+        &self.point
+    }
+
+    pub(crate) fn point_mut(&mut self) -> &mut P {
+        &mut self.point
+    }
+
+    /// Knows `series` without having said anything about it.
+    pub(crate) fn remember(&mut self, series: &Series) {
+        self.history = History::of(&self.settings, series);
+    }
+
+    /// The point changed its mind about the newest slot.
+    pub(crate) fn renew(&mut self, change: impl FnOnce(&mut P)) {
+        change(&mut self.point);
+        if let Some(slot) = self.history.end().checked_sub(1) {
+            self.look(slot);
+        }
+    }
+
+    pub(crate) fn take(&mut self, at: Timestamp, sample: &Sample) {
         let end = self.history.end();
         let first = match self.history.push(at, sample) {
             Pushed::Late => return,

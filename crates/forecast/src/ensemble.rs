@@ -1,0 +1,215 @@
+//! All models together, each weighted by what it got wrong of late, by horizon and by quantile.
+//!
+//! `w ∝ exp(−η · excess pinball loss)` over a sliding window. A member that abstains, panics or
+//! gives what is no number is left out and counted; it stops nobody. When all are, so does the
+//! ensemble: "all predictors failed" is an answer.
+
+mod blend;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::scored::{Point, Scored};
+use crate::{
+    Budget, Entry, FitError, FitReport, Forecaster, ModelState, QuantileForecast, RestoreError, Restored,
+    Sample, Series, Settings,
+};
+use blend::{Blend, Offer};
+
+/// The registry row.
+pub(crate) const ENTRY: Entry = Entry {
+    name: Blend::NAME,
+    about: "all of the above, weighted by their recent losses; any may fail",
+    build: |settings| Box::new(Ensemble::new(settings)),
+    restore: Ensemble::restore,
+};
+
+/// Who takes part unless told otherwise: quick enough together for every decision.
+const MEMBERS: &[&str] = &["naive", "drift", "autoregressive", "gradient_boosting"];
+/// Levels that members are asked for and judged by.
+const LEVELS: [f64; 2] = [0.5, 0.9];
+/// Slots at the end of a fitted series on which members earn their first weights.
+const REPLAYED: usize = 1_000;
+
+/// Several forecasters that answer as one.
+pub struct Ensemble {
+    settings: Settings,
+    core: Scored<Blend>,
+    members: Vec<Member>,
+}
+
+/// One who takes part.
+struct Member {
+    name: String,
+    forecaster: Box<dyn Forecaster>,
+    /// Panicked: it is not asked again until it is fitted anew.
+    broken: bool,
+    failures: u64,
+}
+
+/// How a member stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its row of the registry.
+    pub name: String,
+    /// Share of the median by horizon, in the settings' order, 0 to 1.
+    pub weights: Vec<f64>,
+    /// Answers that could not be used, and panics.
+    pub failures: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    core: Vec<u8>,
+    members: Vec<(ModelState, u64)>,
+}
+
+impl Ensemble {
+    /// With the default members.
+    pub fn new(settings: &Settings) -> Self {
+        let build = |name: &&str| Some(((*name).to_owned(), (crate::entry(name)?.build)(settings)));
+        Self::of(settings, MEMBERS.iter().filter_map(build).collect())
+    }
+
+    /// With these members, each under the name of its row.
+    pub fn of(settings: &Settings, members: Vec<(String, Box<dyn Forecaster>)>) -> Self {
+        let member = |(name, forecaster)| Member { name, forecaster, broken: false, failures: 0 };
+        Self {
+            settings: settings.clone(),
+            core: Scored::new(settings),
+            members: members.into_iter().map(member).collect(),
+        }
+    }
+
+    fn restore(settings: &Settings, bytes: &[u8]) -> Restored {
+        let refused = |because: String| RestoreError { model: Blend::NAME.to_owned(), because };
+        let kept: Kept = postcard::from_bytes(bytes).map_err(|error| refused(error.to_string()))?;
+        let mut members = Vec::new();
+        for (state, failures) in kept.members {
+            let entry = crate::entry(&state.model)
+                .ok_or_else(|| refused(format!("there is no model `{}`", state.model)))?;
+            let forecaster = (entry.restore)(settings, &state.bytes)?;
+            members.push(Member { name: state.model, forecaster, broken: false, failures });
+        }
+        let core = Scored::read(settings, &kept.core)?;
+        Ok(Box::new(Self { settings: settings.clone(), core, members }))
+    }
+
+    /// How each member stands, in the order of the members.
+    pub fn standings(&self) -> Vec<Standing> {
+        let standing = |(index, member): (usize, &Member)| Standing {
+            name: member.name.clone(),
+            weights: self.core.point().weights(index),
+            failures: member.failures,
+        };
+        self.members.iter().enumerate().map(standing).collect()
+    }
+
+    /// What the members say now.
+    fn ask(&mut self) -> Offer {
+        let horizons = &self.settings.horizons;
+        let ask = |member: &mut Member| -> Vec<Option<[f64; 2]>> {
+            let nothing = vec![None; horizons.len()];
+            if member.broken {
+                return nothing;
+            }
+            let answer = catch_unwind(AssertUnwindSafe(|| member.forecaster.predict(horizons, &LEVELS)));
+            let Ok(answer) = answer else {
+                member.broken = true;
+                member.failures += 1;
+                return nothing;
+            };
+            let Some(forecast) = answer else { return nothing };
+            let sound = |row: &Vec<f64>| match row[..] {
+                [middle, high] if middle.is_finite() && high.is_finite() => Some([middle, high]),
+                _ => None,
+            };
+            let said: Vec<Option<[f64; 2]>> = forecast.values.iter().map(sound).collect();
+            member.failures += u64::from(said.len() != horizons.len() || said.contains(&None));
+            if said.len() == horizons.len() { said } else { nothing }
+        };
+        self.members.iter_mut().map(ask).collect()
+    }
+
+    fn take(&mut self, at: Timestamp, sample: &Sample) {
+        for member in self.members.iter_mut().filter(|member| !member.broken) {
+            let updated = catch_unwind(AssertUnwindSafe(|| member.forecaster.update(at, sample)));
+            if updated.is_err() {
+                member.broken = true;
+                member.failures += 1;
+            }
+        }
+        let offer = self.ask();
+        self.core.point_mut().offer(offer);
+        self.core.take(at, sample);
+    }
+
+    /// Fits every member; gives the reports of those that could be, and why the others could not.
+    fn fit_members(&mut self, series: &Series, budget: Budget) -> (Vec<FitReport>, Vec<String>) {
+        let (mut reports, mut failed) = (Vec::new(), Vec::new());
+        for member in &mut self.members {
+            let fitted = catch_unwind(AssertUnwindSafe(|| member.forecaster.fit(series, budget)));
+            match fitted {
+                Ok(Ok(report)) => {
+                    member.broken = false;
+                    reports.push(report);
+                }
+                Ok(Err(error)) => failed.push(format!("{}: {error}", member.name)),
+                Err(_) => {
+                    member.broken = true;
+                    member.failures += 1;
+                    failed.push(format!("{}: it panicked", member.name));
+                }
+            }
+        }
+        (reports, failed)
+    }
+}
+
+impl Forecaster for Ensemble {
+    fn fit(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
+        if budget.iterations == 0 {
+            return Err(FitError::NoBudget);
+        }
+        let replayed = REPLAYED.min(series.len() * 2 / 5);
+        let learnt = series.len() - replayed;
+        let (reports, failed) = self.fit_members(&series.slice(0, learnt), budget);
+        if reports.is_empty() {
+            return Err(FitError::AllFailed(failed.join("; ")));
+        }
+        self.core = Scored::new(&self.settings);
+        self.core.remember(&series.slice(0, learnt));
+        for index in learnt..series.len() {
+            self.take(series.at(index), &series.sample(index));
+        }
+        // The weights stand; now everyone learns from all there is.
+        let (refitted, _) = self.fit_members(series, budget);
+        let reports = if refitted.is_empty() { reports } else { refitted };
+        let offer = self.ask();
+        self.core.renew(|blend| blend.replace(offer));
+        Ok(FitReport {
+            iterations: reports.iter().map(|report| report.iterations).sum(),
+            points: reports.iter().map(|report| report.points).max().unwrap_or(0),
+        })
+    }
+
+    fn update(&mut self, at: Timestamp, sample: &Sample) {
+        self.take(at, sample);
+    }
+
+    fn predict(&self, horizons: &[usize], quantiles: &[f64]) -> Option<QuantileForecast> {
+        self.core.predict(horizons, quantiles)
+    }
+
+    fn state(&self) -> ModelState {
+        let member = |member: &Member| {
+            let state = member.forecaster.state();
+            (ModelState { model: member.name.clone(), ..state }, member.failures)
+        };
+        let core = self.core.state();
+        let kept = Kept { core: core.bytes, members: self.members.iter().map(member).collect() };
+        ModelState { bytes: postcard::to_allocvec(&kept).unwrap_or_default(), ..core }
+    }
+}
