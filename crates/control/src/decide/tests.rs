@@ -83,3 +83,53 @@ fn the_published_examples() {
         }
     }
 }
+
+/// The fields that an unknown one is answered with, and those that a schema lists.
+fn same_fields(error: &str, schema: &Value) {
+    let named: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+    let listed: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    for name in &listed {
+        assert!(named.contains(name), "the schema lists `{name}`, the program does not take it: {error}");
+    }
+    for name in &named {
+        assert!(listed.contains(name) || ["current", "replicas"].contains(name), "the schema lacks `{name}`");
+    }
+}
+
+#[test]
+fn the_schemas_list_what_is_taken_and_given() {
+    let parse = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    let observation = parse(include_str!("../../schema/observation.schema.json"));
+    let mut hpa = decider(json!({"policy": "hpa"}));
+    let fields = &observation["properties"];
+    let rows = [
+        (r#"{"x": 1}"#, &observation),
+        (r#"{"fleet": {"x": 1}}"#, &fields["fleet"]),
+        (r#"{"workers": [{"x": 1}]}"#, &fields["workers"]["items"]),
+        (
+            r#"{"workers": [{"metrics": [{"x": 1}]}]}"#,
+            &fields["workers"]["items"]["properties"]["metrics"]["items"],
+        ),
+        (r#"{"traffic": {"x": 1}}"#, &fields["traffic"]),
+        (r#"{"history": {"x": 1}}"#, &fields["history"]),
+    ];
+    for (line, schema) in rows {
+        same_fields(&hpa.line(line).unwrap_err().because, schema);
+    }
+    let policy = parse(include_str!("../../schema/policy.schema.json"));
+    for name in ["hpa", "threshold", "step", "simple", "target_tracking", "kpa"] {
+        let error = policy_file(json!({"policy": name, "settings": {"x": 1}})).unwrap_err().to_string();
+        let own = error.replace(&format!("policy `{name}`: "), "");
+        let named: Vec<&str> = own.split('`').skip(3).step_by(2).collect();
+        for listed in
+            policy["$defs"][name]["properties"].as_object().unwrap().keys().filter(|key| *key != "limits")
+        {
+            assert!(named.contains(&listed.as_str()), "{name} does not take `{listed}`: {error}");
+        }
+    }
+    let decision = parse(include_str!("../../schema/decision.schema.json"));
+    let shown = serde_json::to_value(hpa.line(r#"{"desired": 2}"#).unwrap()).unwrap();
+    let given: Vec<&String> = shown.as_object().unwrap().keys().collect();
+    let listed: Vec<&String> = decision["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(given, listed);
+}
