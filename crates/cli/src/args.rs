@@ -66,6 +66,8 @@ pub(crate) enum Command {
     WhyNot(WhyArgs),
     /// Put a recorded run's observations before the decision code again
     Replay(ReplayArgs),
+    /// Observations in, decisions out: the pure core, one JSON object a line
+    Decide(DecideArgs),
     /// Which policies there are, and what is in force
     Policy(PolicyArgs),
     /// Print a completion script for a shell
@@ -239,6 +241,22 @@ pub(crate) struct ReplayArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale decide --policy hpa:target=80 < observations.jsonl
+  autoscale decide --policy hpa.yaml --max 10 < observations.jsonl")]
+pub(crate) struct DecideArgs {
+    /// A policy with settings, a preset, or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) policy: String,
+    /// Fewest replicas, in place of the file's
+    #[arg(long)]
+    pub(crate) min: Option<u32>,
+    /// Most replicas, in place of the file's
+    #[arg(long)]
+    pub(crate) max: Option<u32>,
 }
 
 #[derive(Debug, Args)]

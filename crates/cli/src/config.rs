@@ -1,6 +1,7 @@
 //! What the arguments, the file and the defaults amount to: no `Option` left, units checked.
 
 mod file;
+pub(crate) mod policy_file;
 mod resolve;
 
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use control::ControllerConfig;
 
-pub(crate) use resolve::{reload, resolve};
+pub(crate) use resolve::{policy, reload, resolve};
 
 /// A run, settled.
 #[derive(Clone, Debug, PartialEq)]

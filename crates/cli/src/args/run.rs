@@ -47,8 +47,9 @@ pub(crate) struct RunArgs {
     /// What is watched [default: worker_cpu]
     #[arg(long, value_name = "worker_cpu|host_cpu|rps|in_flight|latency_p95|queue_wait")]
     pub(crate) signal: Option<String>,
-    /// Policy [default: threshold]
-    #[arg(long, value_name = "NAME")]
+    /// Policy with settings (hpa:target=80), preset, or file, also a HorizontalPodAutoscaler
+    /// [default: threshold]
+    #[arg(long, value_name = "NAME|FILE")]
     pub(crate) policy: Option<String>,
     /// Time between two decisions [default: 1s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]

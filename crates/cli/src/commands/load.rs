@@ -34,7 +34,8 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
 
 fn thresholds(typed: &[String]) -> anyhow::Result<Thresholds> {
     let parsed = typed.iter().map(|text| Thresholds::from_str(text));
-    let all: Vec<Thresholds> = parsed.collect::<Result<_, _>>().hint("try p99>200ms, failed>1% or rate<50")?;
+    let all: Vec<Thresholds> =
+        parsed.collect::<Result<_, _>>().hint("try p99>200ms, failed>1% or rate<50")?;
     Ok(Thresholds(all.into_iter().flat_map(|some| some.0).collect()))
 }
 

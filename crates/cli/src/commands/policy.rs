@@ -9,7 +9,10 @@ pub(crate) fn run(args: &PolicyArgs) -> anyhow::Result<()> {
     match &args.command {
         PolicyCommand::List => {
             for entry in control::POLICIES {
-                output::line(&format!("{:12} {}", entry.name, entry.about));
+                output::line(&format!("{:16} {}", entry.name, entry.about));
+            }
+            for preset in control::PRESETS {
+                output::line(&format!("{:16} preset: {}", preset.name, preset.about));
             }
         }
         PolicyCommand::Show(args) => {

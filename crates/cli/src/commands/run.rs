@@ -40,7 +40,9 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
 async fn attend(running: &Running) -> anyhow::Result<View> {
     let steps = Steps::new(&format!("http://{}/", running.listen));
     let load: top::LoadStep = std::sync::Arc::new(move || steps.next());
-    show(running, Some(load), stream::pending()).await
+    // Told at the start, so that the screen offers the key.
+    let off = stream::once(std::future::ready(Update::Load(Some("off".to_owned()))));
+    show(running, Some(load), off.chain(stream::pending())).await
 }
 
 /// Says where everything is. Tests and scripts read these lines.

@@ -1,13 +1,15 @@
 //! Flags before file before defaults; the only place where defaults stand.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use control::{ControllerConfig, PolicyConfig, span};
+use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, span};
 use serde_json::{Map, Value, json};
 
 use super::file::{self, File};
+use super::policy_file;
 use super::{Config, Pool, Proxy};
 use crate::args::RunArgs;
 use crate::failure::{Hint, hint};
@@ -110,32 +112,65 @@ pub(crate) fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
 }
 
 fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<ControllerConfig> {
-    let name =
-        picker.plain("policy.name", args.policy.clone(), file.policy.name.clone(), "threshold".to_owned());
+    let default = "threshold".to_owned();
+    let typed = picker.plain("policy.name", args.policy.clone(), file.policy.name.clone(), default);
     let interval =
         picker.span("policy.interval", args.interval, file.policy.interval, Duration::from_secs(1));
-    let mut settings = file.policy.settings.clone();
+    let named = named_policy(&typed)?;
+    let mut settings = named.policy.settings;
     let flags = flagged(args);
-    for (key, value) in &settings {
+    for (key, value) in &file.policy.settings {
         if !flags.contains_key(key) {
             picker.origins.push((format!("policy.{key}"), shown(value), Origin::File));
         }
+        settings.insert(key.clone(), value.clone());
     }
     for (key, value) in flags {
         picker.origins.push((format!("policy.{key}"), shown(&value), Origin::Flag));
         settings.insert(key, value);
     }
     let config = ControllerConfig {
-        policy: PolicyConfig { name, settings },
-        min: picker.plain("pool.min_replicas", args.min, file.pool.min_replicas, 1),
-        max: picker.plain("pool.max_replicas", args.max, file.pool.max_replicas, 5),
+        policy: PolicyConfig { name: named.policy.name, settings },
+        min: picker.plain("pool.min_replicas", args.min, file.pool.min_replicas, named.bounds.0),
+        max: picker.plain("pool.max_replicas", args.max, file.pool.max_replicas, named.bounds.1),
         interval,
     };
-    config.check().map_err(|error| {
-        let advice = advice(&error);
-        hint(error.into(), advice)
-    })?;
+    config.check().map_err(refused)?;
     Ok(config)
+}
+
+/// A policy with the bounds that belong to it.
+struct Named {
+    policy: PolicyConfig,
+    bounds: (u32, u32),
+}
+
+/// What `--policy` says: a name with settings, a preset, or a file.
+fn named_policy(typed: &str) -> anyhow::Result<Named> {
+    if policy_file::is_file(typed) {
+        let config = policy_file::read(Path::new(typed))?;
+        return Ok(Named { policy: config.policy, bounds: (config.min, config.max) });
+    }
+    let policy = PolicySpec::parse(typed).map_err(refused)?.config;
+    let bounds = Preset::find(typed).map_or((1, 5), |preset| preset.bounds);
+    Ok(Named { policy, bounds })
+}
+
+/// A policy by itself, for commands that run no pool.
+pub(crate) fn policy(typed: &str) -> anyhow::Result<ControllerConfig> {
+    if policy_file::is_file(typed) {
+        return policy_file::read(Path::new(typed));
+    }
+    let named = named_policy(typed)?;
+    let file = json!({"policy": named.policy.name, "settings": named.policy.settings,
+                      "min": named.bounds.0, "max": named.bounds.1});
+    control::decide::policy_file(file).map_err(refused)
+}
+
+/// The error with advice.
+pub(super) fn refused(error: ConfigError) -> anyhow::Error {
+    let advice = advice(&error);
+    hint(error.into(), advice)
 }
 
 /// The policy's settings among the flags.
@@ -156,22 +191,21 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn advice(error: &control::ConfigError) -> String {
+fn advice(error: &ConfigError) -> String {
     match error {
-        control::ConfigError::UnknownPolicy(name) => {
-            let names = control::POLICIES.iter().map(|entry| entry.name);
+        ConfigError::UnknownPolicy(name) => {
+            let presets = control::PRESETS.iter().map(|preset| preset.name);
+            let names = control::POLICIES.iter().map(|entry| entry.name).chain(presets);
             match file::nearest(name, names) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "`autoscale policy list` shows which there are".to_owned(),
             }
         }
-        control::ConfigError::Settings { because, .. } => match file::meant(because) {
+        ConfigError::Settings { because, .. } => match file::meant(because) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "`autoscale policy show` prints what is in force".to_owned(),
         },
-        control::ConfigError::Value(_) => {
-            "`autoscale run --help` lists each value with its default".to_owned()
-        }
+        ConfigError::Value(_) => "`autoscale run --help` lists each value with its default".to_owned(),
     }
 }
 

@@ -1,0 +1,30 @@
+//! A policy from a file: our own form, or a manifest as a team runs it in production.
+
+use std::path::Path;
+
+use control::{ControllerConfig, decide};
+use serde_json::Value;
+
+use super::resolve::refused;
+use crate::failure::Hint;
+
+/// Whether what was typed for a policy means a file.
+pub(crate) fn is_file(typed: &str) -> bool {
+    let path = Path::new(typed);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["json", "yaml", "yml", "toml"].contains(&extension)) || path.is_file()
+}
+
+/// Reads a policy file; JSON and YAML are told apart by nobody, as YAML contains JSON.
+pub(crate) fn read(path: &Path) -> anyhow::Result<ControllerConfig> {
+    let text = fs_err::read_to_string(path).hint("name a file that exists and can be read with --policy")?;
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+    let value: Value = if is_toml {
+        toml::from_str(&text).map_err(anyhow::Error::from)
+    } else {
+        serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{error}"))
+    }
+    .map_err(|error| error.context(format!("{} cannot be read as a policy", path.display())))
+    .hint("crates/control/schema/examples shows policy files")?;
+    decide::policy_file(value).map_err(|error| refused(error).context(path.display().to_string()))
+}
