@@ -62,10 +62,32 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
 
 /// Says on stderr what went wrong and how to mend it; the exit code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    crate::output::complain(&format!("error: {error:#}"));
     let hinted = error.downcast_ref::<Hinted>();
-    if let Some(hinted) = hinted {
-        crate::output::complain(&format!("hint: {}", hinted.advice));
+    let text = format!("{error:#}");
+    let (text, advice) = advised(&text, hinted.map(|hinted| hinted.advice.as_str()));
+    crate::output::complain(&format!("error: {text}"));
+    if let Some(advice) = advice {
+        crate::output::complain(&format!("hint: {advice}"));
     }
     ExitCode::from(hinted.map_or(FAILED, |hinted| hinted.code))
+}
+
+/// Advice that came with the cause knows more than that of the outer layer: it goes before it.
+fn advised<'a>(text: &'a str, outer: Option<&'a str>) -> (&'a str, Option<&'a str>) {
+    match text.split_once("; hint: ") {
+        Some((text, inner)) => (text, Some(inner)),
+        None => (text, outer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advised;
+
+    #[test]
+    fn one_hint_is_shown_and_the_inner_one_wins() {
+        assert_eq!(advised("no", None), ("no", None));
+        assert_eq!(advised("no", Some("try")), ("no", Some("try")));
+        assert_eq!(advised("no; hint: chmod", Some("try")), ("no", Some("chmod")));
+    }
 }
