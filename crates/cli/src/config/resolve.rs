@@ -191,6 +191,9 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// Where a value that cannot be is put right.
+const LISTED: &str = "`autoscale run --help` lists each value with its default";
+
 fn advice(error: &ConfigError) -> String {
     match error {
         ConfigError::UnknownPolicy(name) => {
@@ -203,9 +206,9 @@ fn advice(error: &ConfigError) -> String {
         }
         ConfigError::Settings { because, .. } => match file::meant(because) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => "`autoscale policy show` prints what is in force".to_owned(),
+            None => LISTED.to_owned(),
         },
-        ConfigError::Value(_) => "`autoscale run --help` lists each value with its default".to_owned(),
+        ConfigError::Value(_) => LISTED.to_owned(),
     }
 }
 
@@ -245,6 +248,9 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
     if !(pool.worker_cpus.is_finite() && pool.worker_cpus > 0.0) {
         return Err(anyhow::anyhow!("worker_cpus must be above 0, not {}", pool.worker_cpus))
             .hint("0.25 is a quarter of a core, 2 are two cores");
+    }
+    if pool.command.first().is_some_and(String::is_empty) {
+        return Err(anyhow::anyhow!("the command's first word is empty")).hint("it is the program to run");
     }
     if !pool.health_path.starts_with('/') {
         return Err(anyhow::anyhow!("health_path must begin with /, not `{}`", pool.health_path))
