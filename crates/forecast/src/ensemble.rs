@@ -27,7 +27,8 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 /// Who takes part unless told otherwise: quick enough together for every decision.
-const MEMBERS: &[&str] = &["naive", "drift", "autoregressive", "gradient_boosting"];
+const MEMBERS: &[&str] =
+    &["naive", "autoregressive", "holt_winters", "theta", "random_forest", "gradient_boosting"];
 /// Levels that members are asked for and judged by.
 const LEVELS: [f64; 2] = [0.5, 0.9];
 /// Slots at the end of a fitted series on which members earn their first weights.

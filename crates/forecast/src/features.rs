@@ -73,6 +73,12 @@ impl View {
         row
     }
 
+    /// The mean of the same phase as `slot` over the last seasons, as known at `now`.
+    pub(crate) fn profile(history: &History, now: usize, slot: usize, season: usize) -> Option<f64> {
+        let smooth = (season / 144).clamp(1, SMOOTH_MAX);
+        Known { history, end: now + 1 }.profile(slot, season, smooth)
+    }
+
     /// Features for trees: those of the linear model in usual moves, and what only trees can use.
     pub(crate) fn tree(&self, history: &History, horizon: usize, seasons: &[usize]) -> Vec<f32> {
         let mut row = self.linear(history, horizon, seasons);

@@ -10,16 +10,20 @@ mod corrected;
 mod drift;
 mod ensemble;
 mod features;
+mod fourier;
 mod gradient_boosting;
 mod history;
+mod holt_winters;
 mod linear;
 mod mixture;
 mod naive;
+mod random_forest;
 mod scored;
 mod scores;
 mod seasonal_naive;
 pub mod series;
 mod spread;
+mod theta;
 mod trees;
 
 use std::time::Duration;
@@ -253,6 +257,10 @@ pub const FORECASTERS: &[Entry] = &[
     seasonal_naive::ENTRY,
     drift::ENTRY,
     autoregressive::ENTRY,
+    holt_winters::ENTRY,
+    theta::ENTRY,
+    fourier::ENTRY,
+    random_forest::ENTRY,
     gradient_boosting::ENTRY,
     ensemble::ENTRY,
 ];
