@@ -191,6 +191,8 @@ fn used(before: &HashMap<u32, Seen>, now: &[Seen]) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
 
     fn seen(pid: u32, parent: u32, own_ms: u64, reaped_ms: u64) -> Seen {
@@ -227,22 +229,31 @@ mod tests {
         assert_eq!(used_ms(&[parent(30, 0), child(20)], &[parent(30, 20), reborn]), 5);
     }
 
+    /// A process group that ends with its test.
+    struct Group(std::process::Child);
+
+    impl Drop for Group {
+        fn drop(&mut self) {
+            let group = processes::as_pid(self.0.id()).unwrap();
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
     #[test]
     fn a_busy_child_is_its_workers_cpu() {
         let clock = clock::Clock::start();
         let started_at = clock.now();
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sh -c 'while :; do :; done' & wait"])
-            .process_group_of_its_own()
-            .spawn()
-            .unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "sh -c 'while :; do :; done' & wait"]).process_group(0);
+        let group = Group(command.spawn().unwrap());
         let id = WorkerId { slot: 1, run: 1 };
-        let subject = Subject { id, pid: child.id(), started_at };
+        let subject = Subject { id, pid: group.0.id(), started_at };
         let mut meter = UsageMeter::new(0.5);
         let busy = loop {
             let usage = meter.sample(clock.now(), None, &[subject]);
             let percent = usage.workers.get(&id).and_then(|usage| usage.cpu_percent).unwrap_or(0.0);
-            assert!(clock.uptime() < Duration::from_secs(20), "the child's CPU never showed: {usage:?}");
+            assert!(clock.uptime() < Duration::from_secs(30), "the child's CPU never showed: {usage:?}");
             if percent > 20.0 && usage.host_percent.is_some() {
                 break usage;
             }
@@ -251,21 +262,5 @@ mod tests {
         assert!(busy.workers[&id].memory_bytes > 0);
         let soon = meter.sample(busy.at.unwrap(), None, &[]);
         assert_eq!(soon, busy, "asked too soon, it repeats itself");
-        rustix::process::kill_process_group(
-            processes::as_pid(child.id()).unwrap(),
-            rustix::process::Signal::KILL,
-        )
-        .unwrap();
-        child.wait().unwrap();
-    }
-
-    trait OwnGroup {
-        fn process_group_of_its_own(&mut self) -> &mut Self;
-    }
-
-    impl OwnGroup for std::process::Command {
-        fn process_group_of_its_own(&mut self) -> &mut Self {
-            std::os::unix::process::CommandExt::process_group(self, 0)
-        }
     }
 }

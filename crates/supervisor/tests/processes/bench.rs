@@ -1,7 +1,7 @@
 //! What the tests of real processes share: a pool with a recording balancer, and looks at the
 //! machine from outside.
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,6 +125,24 @@ impl Bench {
 
     pub(crate) async fn end(self) {
         self.clock.timeout(DEADLINE, self.steering.shutdown(Duration::from_secs(5))).await.unwrap();
+    }
+}
+
+/// A process that ends with its test, also with a failed one.
+pub(crate) struct Mortal(pub(crate) Child);
+
+impl Mortal {
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        // Fails only if it has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

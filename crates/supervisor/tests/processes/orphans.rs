@@ -2,35 +2,36 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use clock::Clock;
 use rustix::process::Signal;
 use supervisor::{Local, StartError, SupervisorConfig};
 
 use crate::bench::{
-    Bench, FAMILY, FIXTURE, command, config, eventually, fixture, marker, processes_with, signal,
+    Bench, FAMILY, FIXTURE, Mortal, command, config, eventually, fixture, marker, processes_with, signal,
 };
 
 /// A process that owns two workers, each with a child and a child that left the session.
-fn owner(state: &Path, marker: &str) -> Child {
+fn owner(state: &Path, marker: &str) -> Mortal {
     let state = state.to_str().unwrap();
-    let mut owner = Command::new(FIXTURE)
+    let owner = Command::new(FIXTURE)
         .args(["owner", state, "2", FIXTURE, "serve", "--family", marker])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut owner = Mortal(owner);
     let mut said = String::new();
-    BufReader::new(owner.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    BufReader::new(owner.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
     assert_eq!(said, "ready\n");
     owner
 }
 
-fn guardian_of(owner: &Child) -> u32 {
+fn guardian_of(owner: &Mortal) -> u32 {
     let listed = processes_with("fixture guardian");
     let of_owner = listed.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line = of_owner.into_iter().find(|words| words[1] == owner.id().to_string()).unwrap();
+    let line = of_owner.into_iter().find(|words| words[1] == owner.0.id().to_string()).unwrap();
     line[0].parse().unwrap()
 }
 
@@ -46,8 +47,7 @@ async fn kill_nine_of_the_owner_ends_all() {
     let mut owner = owner(state.path(), &marker);
     family_complete(clock, &marker).await;
     let guardian = guardian_of(&owner);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    owner.kill();
     let killed_at = clock.uptime();
     eventually(clock, "all are gone", || processes_with(&marker).is_empty()).await;
     eprintln!("all gone {:?} after kill -9", clock.uptime() - killed_at);
@@ -66,8 +66,8 @@ async fn an_orderly_end_leaves_nothing() {
     let state = tempfile::tempdir().unwrap();
     let mut owner = owner(state.path(), &marker);
     family_complete(clock, &marker).await;
-    drop(owner.stdin.take());
-    assert!(owner.wait().unwrap().success());
+    drop(owner.0.stdin.take());
+    assert!(owner.0.wait().unwrap().success());
     assert_eq!(processes_with(&marker), [""; 0]);
 }
 
@@ -82,11 +82,13 @@ async fn leftovers_of_a_dead_pair_are_found_at_the_next_start() {
     family_complete(clock, &marker).await;
     let guardian = guardian_of(&owner);
     // A stranger with the same words in its command line must not be touched.
-    let mut stranger = Command::new(FIXTURE).args(["linger", "stranger", &marker]).spawn().unwrap();
-    signal(guardian, Signal::STOP);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    let stranger = Command::new(FIXTURE).args(["linger", "stranger", &marker]).stdout(Stdio::null()).spawn();
+    let mut stranger = Mortal(stranger.unwrap());
+    // Stopped, the owner cannot act on its guardian's death. The other way round would not do:
+    // the kernel wakes a stopped group that loses its parent.
+    signal(owner.0.id(), Signal::STOP);
     signal(guardian, Signal::KILL);
+    owner.kill();
     eventually(clock, "the workers died with their parent", || {
         processes_with(&format!("serve --family {marker}")).is_empty()
     })
@@ -95,11 +97,10 @@ async fn leftovers_of_a_dead_pair_are_found_at_the_next_start() {
     let mut bench = Bench::start(config(fixture(&["serve"]), state.path())).await;
     assert_eq!(processes_with(&format!("linger {marker}")), [""; 0]);
     bench.status().await;
-    let expected = format!("ended what autoscale (pid {}) had left behind: pid ", owner.id());
+    let expected = format!("ended what autoscale (pid {}) had left behind: pid ", owner.0.id());
     assert!(bench.notices.iter().any(|notice| notice.starts_with(&expected)), "{:?}", bench.notices);
-    assert!(stranger.try_wait().unwrap().is_none(), "the stranger lives");
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
+    assert!(stranger.0.try_wait().unwrap().is_none(), "the stranger lives");
+    stranger.kill();
     bench.all_ready(1).await;
     bench.end().await;
 }
