@@ -5,6 +5,7 @@ mod processes;
 mod running;
 mod traffic;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -25,6 +26,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Our own program, as built for these tests.
 pub(crate) const AUTOSCALE: &str = env!("CARGO_BIN_EXE_autoscale");
+
+/// A pool that nobody else's can be in the way of; what a test says itself goes before it.
+const FREE_PORTS: [(&str, &str); 3] =
+    [("--listen", "127.0.0.1:0"), ("--admin", "127.0.0.1:0"), ("--worker-port", "0")];
 
 /// Pools at work at once: each is some ten processes, and machines that test may be small.
 static ROOM: Semaphore = Semaphore::const_new(ROOM_FOR);
@@ -104,7 +109,11 @@ impl Bench {
 
     /// Our program with these words, as if in a shell of a user who has never run it.
     pub(crate) fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(AUTOSCALE);
+        self.prepared(AUTOSCALE, words)
+    }
+
+    fn prepared<'a>(&self, program: &str, words: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(program);
         command.args(words).current_dir(self.folder()).env(processes::MARK, self.folder());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         for name in ["AUTOSCALE_ADMIN", "AUTOSCALE_ADMIN_TOKEN", "AUTOSCALE_CONFIG", "PORT", "NO_COLOR"] {
@@ -118,11 +127,20 @@ impl Bench {
         finish(self.command(words)).await
     }
 
+    /// Runs a pool to an end that comes by itself.
+    pub(crate) async fn run_to_its_end(&self, words: &[&str]) -> Finished {
+        self.finish(on_free_ports(words)).await
+    }
+
     /// Starts a pool on free ports.
     pub(crate) async fn run(&self, words: &[&str]) -> Running {
-        let free = ["run", "--plain", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let free = free.into_iter().chain(["--worker-port", "0"]);
-        Running::start(self.command(free.chain(words.iter().copied()))).await
+        Running::start(self.command(on_free_ports(words))).await
+    }
+
+    /// The same, started by another program that takes our command after these words.
+    pub(crate) async fn run_under(&self, program: &str, before: &[&str], words: &[&str]) -> Running {
+        let ours = [AUTOSCALE].into_iter().chain(on_free_ports(words));
+        Running::start(self.prepared(program, before.iter().copied().chain(ours))).await
     }
 
     /// Every process that was started from this bench and has not ended, however deep and in
@@ -147,6 +165,13 @@ impl Drop for Bench {
             signal(left.pid, rustix::process::Signal::KILL);
         }
     }
+}
+
+/// `run` with these words.
+fn on_free_ports<'a>(words: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    let unsaid = FREE_PORTS.into_iter().filter(|(flag, _)| !words.contains(flag));
+    let unsaid: Vec<&str> = unsaid.flat_map(|(flag, port)| [flag, port]).collect();
+    ["run", "--plain"].into_iter().chain(unsaid).chain(words.to_vec())
 }
 
 /// Runs a command to its end.
@@ -180,7 +205,8 @@ pub(crate) fn there_is(program: &str) -> bool {
     let tried = std::process::Command::new(program).arg("--version").stderr(Stdio::null()).output();
     let there = tried.is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("SKIPPED: there is no {program} on this machine");
+        // Not by `eprintln!`, which is shown for tests that fail only.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {program} on this machine");
     }
     there
 }

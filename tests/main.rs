@@ -1,12 +1,19 @@
 //! The whole program from outside: real processes, real requests, real signals.
 #![cfg(unix)]
+#![expect(clippy::print_stderr, reason = "what a pool said is shown where its test fails")]
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
 mod harness;
 
+mod apps;
+mod commands;
+mod demo;
 mod drain;
+mod faults;
 mod kill_nine;
+mod metrics;
 mod orphans;
 mod ramp;
+mod replay;
 mod stand_in;
 mod steering;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use super::{Finished, finish, signal, until};
 
@@ -24,8 +25,14 @@ pub(crate) struct Running {
     /// Where the admin API is.
     pub(crate) admin: String,
     pub(crate) client: Client,
-    said: Arc<Mutex<Vec<String>>>,
-    complained: Arc<Mutex<Vec<String>>>,
+    said: Gathered,
+    complained: Gathered,
+}
+
+/// Lines as they come, until nobody wants them any more.
+struct Gathered {
+    lines: Arc<Mutex<Vec<String>>>,
+    reading: JoinHandle<()>,
 }
 
 impl Running {
@@ -55,23 +62,19 @@ impl Running {
     }
 
     fn addresses(&self) -> Option<(String, String)> {
-        let said = self.said.lock();
+        let said = self.said.lines.lock();
         let after = |words: &str| said.iter().find_map(|line| line.strip_prefix(words)).map(str::to_owned);
         Some((after("listening on ")?, after("admin on ")?))
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// All that it printed so far.
     pub(crate) fn said(&self) -> String {
-        self.said.lock().join("\n")
+        self.said.lines.lock().join("\n")
     }
 
     /// All that it complained of so far.
     pub(crate) fn complained(&self) -> String {
-        self.complained.lock().join("\n")
+        self.complained.lines.lock().join("\n")
     }
 
     /// Its state at this moment; a failure to answer is one of the test.
@@ -122,6 +125,11 @@ impl Running {
         finish(bench.command(words.iter().copied().chain(["--admin", &self.admin]))).await
     }
 
+    /// Closes our end of its stdout, as `head` does when it has seen enough.
+    pub(crate) fn stop_reading(&self) {
+        self.said.reading.abort();
+    }
+
     pub(crate) fn signal(&self, one: Signal) {
         assert!(signal(self.pid, one), "the pool is gone");
     }
@@ -149,10 +157,10 @@ impl Drop for Running {
 }
 
 /// Reads a stream line by line, so that its writer never waits.
-fn gather(stream: impl AsyncRead + Unpin + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+fn gather(stream: impl AsyncRead + Unpin + Send + 'static) -> Gathered {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&lines);
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         let mut stream = BufReader::new(stream).lines();
         while let Ok(Some(line)) = stream.next_line().await {
             let mut kept = kept.lock();
@@ -161,5 +169,5 @@ fn gather(stream: impl AsyncRead + Unpin + Send + 'static) -> Arc<Mutex<Vec<Stri
             }
         }
     });
-    lines
+    Gathered { lines, reading }
 }
