@@ -110,7 +110,8 @@ impl Fleet {
             }
             Event::Exited { exit, .. } => {
                 let age = seconds(between(worker.started_at, now));
-                self.ended(now, id, &format!("{} after {age}", exit_text(exit)));
+                let asked = matches!(worker.phase, Phase::Stopping { .. } | Phase::Killed { .. });
+                self.ended(now, id, &format!("{} after {age}", exit_text(exit, asked)));
             }
         }
         self.reconcile(now);

@@ -10,10 +10,10 @@ pub(super) fn seconds(length: Duration) -> String {
     if tenths.fract() == 0.0 { format!("{tenths:.0} s") } else { format!("{tenths:.1} s") }
 }
 
-/// How a process ended.
-pub(super) fn exit_text(exit: Exit) -> String {
+/// How a process ended; `asked` if it had been told to.
+pub(super) fn exit_text(exit: Exit, asked: bool) -> String {
     match exit {
-        Exit::Code(0) => "exited with code 0, though it should keep running,".to_owned(),
+        Exit::Code(0) if !asked => "exited with code 0, though it should keep running,".to_owned(),
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Signal(9) => "ended by signal 9 (SIGKILL)".to_owned(),
         Exit::Signal(15) => "ended by signal 15 (SIGTERM)".to_owned(),
