@@ -34,6 +34,8 @@ pub enum Meets {
     /// A policy's recommendation: all of them.
     #[default]
     All,
+    /// A member of a combination: those that belong to it; the rest come after.
+    Own,
     /// An order, or a policy that is not asked at this turn: boost, wake and bounds.
     Bounds,
     /// A policy that was switched off from outside: none.
@@ -123,8 +125,11 @@ impl Limits {
             return out;
         }
         let mut replicas = asked;
-        if meets == Meets::All {
+        if matches!(meets, Meets::All | Meets::Own) {
             replicas = self.throttle(seen, replicas, &mut out);
+        }
+        if meets == Meets::Own {
+            return out;
         }
         if let Some(Boost { min, until }) = self.boost.filter(|boost| boost.until > seen.at)
             && let Some(step) = boost(min, replicas)

@@ -2,15 +2,19 @@
 
 pub mod alarm;
 mod capacity;
+pub mod combine;
 pub mod hpa;
 pub mod kpa;
 mod metric_alarm;
+pub mod queue;
+pub mod scheduled;
 pub mod signal;
 pub mod simple;
 pub mod spec;
 pub mod step;
 pub mod target_tracking;
 pub mod threshold;
+pub mod weighted;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -119,8 +123,22 @@ impl Built {
 }
 
 /// Every policy there is, in the order in which they are listed.
-pub const POLICIES: &[Entry] =
-    &[threshold::ENTRY, hpa::ENTRY, step::ENTRY, simple::ENTRY, target_tracking::ENTRY, kpa::ENTRY];
+pub const POLICIES: &[Entry] = &[
+    threshold::ENTRY,
+    hpa::ENTRY,
+    step::ENTRY,
+    simple::ENTRY,
+    target_tracking::ENTRY,
+    kpa::ENTRY,
+    weighted::ENTRY,
+    queue::ENTRY,
+    scheduled::ENTRY,
+    combine::ANY,
+    combine::ALL,
+    combine::MAJORITY,
+    combine::HIGHEST,
+    combine::AWS,
+];
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

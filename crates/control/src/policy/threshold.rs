@@ -149,7 +149,8 @@ struct Threshold {
     /// The latest turn's value and what was left out of it.
     latest: Option<f64>,
     excluded: Vec<Excluded>,
-    desired: Option<u32>,
+    /// The turn before this one, and what was desired then.
+    before: Option<(Timestamp, u32)>,
     last_out: Option<Timestamp>,
     last_change: Option<Timestamp>,
 }
@@ -167,7 +168,7 @@ impl Threshold {
             down: AlarmState::InsufficientData,
             latest: None,
             excluded: Vec::new(),
-            desired: None,
+            before: None,
             last_out: None,
             last_change: None,
         })
@@ -249,12 +250,14 @@ impl Threshold {
 
 impl Policy for Threshold {
     fn observe(&mut self, seen: &Observation) {
-        if let Some(before) = self.desired.replace(seen.fleet.desired)
+        // What is seen to have changed by now was decided the turn before: cool-downs run from
+        // there, or they would be longer than configured by the time between two turns.
+        if let Some((decided_at, before)) = self.before.replace((seen.at, seen.fleet.desired))
             && before != seen.fleet.desired
         {
-            self.last_change = Some(seen.at);
+            self.last_change = Some(decided_at);
             if seen.fleet.desired > before {
-                self.last_out = Some(seen.at);
+                self.last_out = Some(decided_at);
             }
         }
         self.excluded.clear();
