@@ -25,7 +25,7 @@ fn signals_alone_are_enough() {
     let mut ask = |line: &str| alarm.line(line).unwrap();
     assert_eq!(ask(r#"{"at": 0, "desired": 2, "signals": {"q": 11}}"#).desired, 3);
     let shown = ask(r#"{"at": 1, "signals": {"q": {"value": 12, "at": 1}}}"#);
-    assert_eq!((shown.desired, shown.rule.as_str(), shown.blocked_by[0].left_s), (3, "cooldown", Some(3.0)));
+    assert_eq!((shown.desired, shown.rule.as_str(), shown.blocked_by[0].left_s), (3, "cooldown", Some(2.0)));
     assert_eq!(shown.alarms[0].reason, "up ALARM: 1 of the last 1 datapoints breach, 1 needed");
     let shown = ask(r#"{"at": 9, "signals": {"q": null}}"#);
     assert_eq!((shown.desired, shown.rule.as_str()), (3, "no_reading"));

@@ -70,9 +70,9 @@ fn each_direction_cools_down_by_itself() {
         (said.step.replicas, said.step.rule.into_owned())
     };
     assert_eq!(ask(0.0, 1, 90.0), (2, "above_up".into()));
-    assert_eq!(ask(1.0, 2, 90.0), (2, "cooldown".into()), "the change is seen at 1 s");
-    assert_eq!(ask(3.9, 2, 90.0), (2, "cooldown".into()));
-    assert_eq!(ask(4.0, 2, 90.0), (3, "above_up".into()), "3 s later");
+    assert_eq!(ask(1.0, 2, 90.0), (2, "cooldown".into()));
+    assert_eq!(ask(2.9, 2, 90.0), (2, "cooldown".into()));
+    assert_eq!(ask(3.0, 2, 90.0), (3, "above_up".into()), "3 s after it was decided, not seen");
     assert_eq!(ask(5.0, 3, 1.0), (3, "cooldown".into()), "a scale-in waits after a scale-out too");
     assert_eq!(ask(10.0, 3, 1.0), (2, "below_down".into()));
     assert_eq!(ask(11.0, 2, 90.0), (3, "above_up".into()), "a scale-in does not hold up a scale-out");
