@@ -191,6 +191,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn silence_is_forgiven_while_requests_end() {
+        use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked_once_more, mut asked) = mpsc::channel(64);
+        let silent = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.push(stream);
+                let _ = asked_once_more.try_send(());
+            }
+        });
+        let (is_busy, ended) = (Arc::new(AtomicBool::new(true)), AtomicU64::new(0));
+        let busy = Arc::clone(&is_busy);
+        let progress: Progress =
+            Arc::new(move |_| ended.fetch_add(u64::from(busy.load(Ordering::Relaxed)), Ordering::Relaxed));
+        let (told, mut events) = mpsc::channel(64);
+        let short = Duration::from_millis(20);
+        let config = ProbeConfig { timeout: short, interval: short, ..ProbeConfig::default() };
+        let id = WorkerId { slot: 1, run: 1 };
+        let prober = tokio::spawn(watch(id, address, config, 1, Some(progress), told, Clock::start()));
+        for _ in 0..5 {
+            asked.recv().await.unwrap();
+        }
+        assert!(events.try_recv().is_err(), "four silences, and nothing to complain about");
+        is_busy.store(false, Ordering::Relaxed);
+        assert!(matches!(events.recv().await, Some(Event::ProbeFailed { .. })), "now it is");
+        prober.abort();
+        silent.abort();
+    }
+
+    #[tokio::test]
     async fn nobody_there_fails_with_a_hint() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let Verdict::Failed(because) = probe(free, &ProbeConfig::default(), Clock::start()).await else {
