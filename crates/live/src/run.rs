@@ -1,5 +1,7 @@
 //! Observe, decide, order: one turn after another until told to stop.
 
+use std::time::Duration;
+
 use clock::Clock;
 use control::{Applied, Command, Controller, Cycle, Observation, WorkerSeen};
 use jiff::Timestamp;
@@ -46,12 +48,10 @@ impl<S: Source, T: Target> Loop<S, T> {
         let mut commands = Vec::new();
         while self.wait(next, &stop, &mut commands).await {
             let now = self.clock.now();
-            emit(self.turn(now, &mut commands).await);
             let turn = self.controller.config().turn();
-            next = next
-                .max(now.saturating_sub(turn).unwrap_or(now))
-                .saturating_add(turn)
-                .unwrap_or(Timestamp::MAX);
+            emit(self.turn(now, on_grid(next, now, turn), &mut commands).await);
+            next = next.max(now.saturating_sub(turn).unwrap_or(now));
+            next = next.saturating_add(turn).unwrap_or(Timestamp::MAX);
         }
         self.target
     }
@@ -74,13 +74,13 @@ impl<S: Source, T: Target> Loop<S, T> {
     }
 
     /// One turn. Orders given while the target cannot be asked are kept for the next.
-    async fn turn(&mut self, now: Timestamp, commands: &mut Vec<Command>) -> Cycle {
+    async fn turn(&mut self, now: Timestamp, at: Timestamp, commands: &mut Vec<Command>) -> Cycle {
         let sample = self.source.sample(now).await;
         let status = match self.target.status().await {
             Ok(status) => status,
-            Err(error) => return Cycle::Blind { at: now, because: error.to_string() },
+            Err(error) => return Cycle::Blind { at, because: error.to_string() },
         };
-        let seen = observation(now, sample.ok(), status, std::mem::take(commands));
+        let seen = observation(at, sample.ok(), status, std::mem::take(commands));
         let decision = self.controller.decide(&seen);
         let applied = match self.mode {
             Mode::Recommend => Applied::DryRun,
@@ -91,6 +91,14 @@ impl<S: Source, T: Target> Loop<S, T> {
         };
         Cycle::Decided { seen, decision, applied }
     }
+}
+
+/// The moment that a turn was meant for, if it is little late and not brought forward by an
+/// order: timers wake a little late, each time by another little, and a cool-down of three
+/// turns must be over three turns later.
+fn on_grid(next: Timestamp, now: Timestamp, turn: Duration) -> Timestamp {
+    let late = Duration::try_from(now.duration_since(next));
+    if late.is_ok_and(|late| late < turn / 2) { next } else { now }
 }
 
 fn observation(

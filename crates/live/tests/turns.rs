@@ -47,6 +47,7 @@ struct Orders {
 
 struct Recording {
     orders: Arc<Mutex<Orders>>,
+    clock: Clock,
     host_cpu: VecDeque<f64>,
     refuse: bool,
     unreachable_turns: u32,
@@ -61,7 +62,7 @@ impl Target for Recording {
         let desired = self.orders.lock().unwrap().desired;
         let fleet = FleetStatus { desired, ready: desired, ..FleetStatus::default() };
         let value = self.host_cpu.pop_front().unwrap_or(20.0);
-        let reading = Reading { value, at: Timestamp::UNIX_EPOCH };
+        let reading = Reading { value, at: self.clock.now() };
         Ok(Status { fleet, signals: BTreeMap::from([("host_cpu".to_owned(), reading)]), ..Status::default() })
     }
 
@@ -95,7 +96,9 @@ fn bench(host_cpu: &[f64], interval: Duration) -> Bench {
         interval,
     };
     let (commands, receiver) = mpsc::channel(8);
+    let clock = Clock::start();
     let target = Recording {
+        clock,
         orders: Arc::clone(&orders),
         host_cpu: host_cpu.iter().copied().collect(),
         refuse: false,
@@ -107,7 +110,7 @@ fn bench(host_cpu: &[f64], interval: Duration) -> Bench {
         controller: Controller::new(config).unwrap(),
         commands: receiver,
         mode: Mode::Act,
-        clock: Clock::start(),
+        clock,
     };
     Bench { orders, commands, run }
 }
