@@ -143,8 +143,8 @@ async fn orders_what_is_decided_once_a_turn() {
     let all = cycles(bench.run, 5).await;
     assert_eq!(
         bench.orders.lock().unwrap().all,
-        [2, 2, 2, 2, 3],
-        "3 s of cool-down after the change is seen"
+        [2, 2, 2, 3, 3],
+        "3 s of cool-down after the decision"
     );
     let gaps: Vec<f64> =
         all.windows(2).map(|two| two[1].at().duration_since(two[0].at()).as_secs_f64()).collect();
