@@ -258,7 +258,10 @@ impl Target for Local {
             signals.insert("host_cpu".to_owned(), Reading { value, at });
         }
         let transitions = self.story.take(self.clock.now(), &self.steering.outputs);
-        Ok(Status { fleet: snapshot.fleet, workers, signals, transitions })
+        // An order that the task has not taken up yet is an order all the same: seen without it,
+        // the next decision would start from the number before and take it back.
+        let fleet = FleetStatus { desired: *self.desired.borrow(), ..snapshot.fleet };
+        Ok(Status { fleet, workers, signals, transitions })
     }
 
     async fn scale_to(&mut self, desired: u32) -> Result<(), TargetError> {

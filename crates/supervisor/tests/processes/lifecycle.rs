@@ -48,6 +48,16 @@ fn is_gone(pid: u32) -> bool {
 }
 
 #[tokio::test]
+async fn an_order_is_seen_before_it_is_taken_up() {
+    let state = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(config(fixture(&["serve"]), state.path())).await;
+    bench.scale(2).await;
+    assert_eq!(bench.status().await.fleet.desired, 2);
+    bench.all_ready(2).await;
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn an_app_that_exits_at_once_backs_off_with_its_last_words() {
     let state = tempfile::tempdir().unwrap();
     let words = ["-c", "echo one; echo two; echo three; echo boom >&2; exit 7"];
