@@ -85,9 +85,7 @@ async fn an_app_that_ignores_term_is_killed_after_the_deadline() {
 #[tokio::test]
 async fn an_app_that_closes_mid_answer_is_a_502_or_a_broken_answer() {
     let bench = Bench::new().await;
-    let app = stand_in::command(&bench);
-    let words: Vec<&str> = ["--"].into_iter().chain(app.iter().map(String::as_str)).collect();
-    let pool = bench.run(&words).await;
+    let pool = stand_in::run(&bench, &[]).await;
     pool.until_ready(1).await;
     let small = get(&format!("{}/cut?length=100", pool.url)).await.unwrap();
     assert_eq!(small.status, 502, "a small answer is held until it is whole: {small:?}");

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub(crate) use http::{get, post};
+pub(crate) use http::{Answer, get, post};
 pub(crate) use processes::{Process, pid_of, signal};
 pub(crate) use running::Running;
 pub(crate) use traffic::Traffic;
@@ -134,7 +134,12 @@ impl Bench {
 
     /// Starts a pool on free ports.
     pub(crate) async fn run(&self, words: &[&str]) -> Running {
-        Running::start(self.command(on_free_ports(words))).await
+        Running::start(self.pool_command(words)).await
+    }
+
+    /// The command that starts a pool on free ports.
+    pub(crate) fn pool_command(&self, words: &[&str]) -> Command {
+        self.command(on_free_ports(words))
     }
 
     /// The same, started by another program that takes our command after these words.

@@ -7,7 +7,7 @@ use rand_core::Rng;
 use rand_pcg::Pcg32;
 use rustix::process::Signal;
 
-use crate::harness::{Bench, Running, Traffic, post, signal, until};
+use crate::harness::{Bench, Running, Traffic, post, signal, there_is, until};
 use crate::stand_in;
 
 /// Kills of one test. A loop that waits for effects, not for time, needs no more.
@@ -39,13 +39,11 @@ async fn kill_and_scale(bench: &Bench, pool: &Running, seed: u64) {
     }
 }
 
-#[tokio::test]
-async fn no_get_is_lost() {
-    let bench = Bench::whole_machine().await;
-    let mut pool = bench.run(PATIENT).await;
+/// Loads the pool at this path while workers are killed.
+async fn no_get_is_lost_at(bench: &Bench, mut pool: Running, path: &str) {
     pool.until_ready(2).await;
-    let load = Traffic::open(&format!("{}/?cpu_ms=1&sleep_ms=10", pool.url), 50.0);
-    kill_and_scale(&bench, &pool, 7).await;
+    let load = Traffic::open(&format!("{}{path}", pool.url), 50.0);
+    kill_and_scale(bench, &pool, 7).await;
     load.end_without_failure().await;
     let status = pool.status().await;
     assert_eq!(status.requests.failed, 0);
@@ -57,12 +55,28 @@ async fn no_get_is_lost() {
 }
 
 #[tokio::test]
+async fn no_get_is_lost() {
+    let bench = Bench::whole_machine().await;
+    let pool = bench.run(PATIENT).await;
+    no_get_is_lost_at(&bench, pool, "/?cpu_ms=1&sleep_ms=10").await;
+}
+
+#[tokio::test]
+async fn no_get_is_lost_with_a_python_app() {
+    if !there_is("python3") {
+        return;
+    }
+    let bench = Bench::whole_machine().await;
+    bench.write("page.txt", "hello\n");
+    let app = ["--", "python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"];
+    let pool = bench.run(&[PATIENT, &app].concat()).await;
+    no_get_is_lost_at(&bench, pool, "/page.txt").await;
+}
+
+#[tokio::test]
 async fn no_post_is_done_twice_and_every_answer_is_true() {
     let bench = Bench::whole_machine().await;
-    let command = stand_in::command(&bench);
-    let words: Vec<&str> =
-        PATIENT.iter().copied().chain(["--"]).chain(command.iter().map(String::as_str)).collect();
-    let pool = bench.run(&words).await;
+    let mut pool = stand_in::run(&bench, PATIENT).await;
     pool.until_ready(2).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let clients = (0..4).map(|client| {
@@ -99,6 +113,9 @@ async fn no_post_is_done_twice_and_every_answer_is_true() {
     let well = answers.values().filter(|answer| **answer == Ok(200)).count();
     eprintln!("{} POSTs, {} told to have failed", answers.len(), answers.len() - well);
     assert!(well > KILLS, "hardly any was answered: {answers:?}");
+    pool.signal(Signal::TERM);
+    assert_eq!(pool.ended().await.code(), Some(0));
+    assert_eq!(bench.processes(), []);
 }
 
 fn at_least(wanted: usize, there: usize) -> Result<(), String> {

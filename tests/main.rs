@@ -11,6 +11,7 @@ mod demo;
 mod drain;
 mod faults;
 mod kill_nine;
+mod load;
 mod metrics;
 mod orphans;
 mod ramp;

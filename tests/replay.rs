@@ -25,7 +25,7 @@ const UP_ONLY: &[&str] = &[
 ];
 
 /// Lines of `replay --verify`, which must find no divergence.
-async fn verified(bench: &Bench) -> Vec<String> {
+pub(crate) async fn verified(bench: &Bench) -> Vec<String> {
     let said = bench.finish(["replay", "run.db", "--verify"]).await.well();
     let lines: Vec<String> = said.lines().map(str::to_owned).collect();
     assert_eq!(lines.last().map(String::as_str), Some("0 divergences"), "{said}");

@@ -1,7 +1,8 @@
 //! An app that does what tests of faults need: this test binary itself, run as a worker.
 //!
 //! `POST /?id=N` writes `N` into the file `done` and answers a little later; `/cut?length=N`
-//! promises `N` bytes and closes after ten; anything else is answered `ok`.
+//! promises `N` bytes and closes after ten; `/hold` is answered once the test lets it be;
+//! anything else is answered at once.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::harness::Bench;
+use crate::harness::{Bench, Running};
 
 /// Where the app writes; without it the test below is no app and ends at once.
 const FOLDER: &str = "AUTOSCALE_STAND_IN";
 /// Between what a `POST` does and its answer: time to be killed in.
-const ANSWER_AFTER: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The words of a worker's command.
 pub(crate) fn command(bench: &Bench) -> Vec<String> {
@@ -30,6 +31,21 @@ pub(crate) fn done(bench: &Bench) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Lets every `/hold` be answered.
+pub(crate) fn let_go(bench: &Bench) {
+    bench.write(LET_GO, "");
+}
+
+/// While this file is not there, `/hold` is held.
+const LET_GO: &str = "let go";
+
+/// `run` with these words and the stand-in as its app.
+pub(crate) async fn run(bench: &Bench, words: &[&str]) -> Running {
+    let command = command(bench);
+    let words = words.iter().copied().chain(["--"]).chain(command.iter().map(String::as_str));
+    bench.run(&words.collect::<Vec<&str>>()).await
+}
+
 #[test]
 fn app() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
@@ -39,6 +55,12 @@ fn app() {
         let folder = folder.clone();
         std::thread::spawn(move || serve(&stream, &folder));
     }
+}
+
+/// A worker that is busy with nothing.
+fn pause() {
+    let (_open, never) = mpsc::sync_channel::<()>(0);
+    let _ = never.recv_timeout(PAUSE);
 }
 
 /// One connection, request after request.
@@ -57,8 +79,10 @@ fn serve(stream: &TcpStream, folder: &Path) {
             let mut done = done.append(true).create(true).open(folder.join("done")).unwrap();
             // One write: whole or not at all.
             done.write_all(format!("{parameter}\n").as_bytes()).unwrap();
-            let (_open, never) = mpsc::sync_channel::<()>(0);
-            let _ = never.recv_timeout(ANSWER_AFTER);
+            pause();
+        }
+        while target == "/hold" && !folder.join(LET_GO).exists() {
+            pause();
         }
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\nok, ok, ok");
         if (&*stream).write_all(answer.as_bytes()).is_err() || length != "10" {

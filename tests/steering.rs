@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Bench, until};
+use crate::replay::verified;
 
 /// Lets the policy act at once where a test waits for it.
 const BRISK: &[&str] =
@@ -40,7 +41,7 @@ async fn a_number_set_by_hand_holds_until_resumed() {
 #[tokio::test]
 async fn a_paused_pool_changes_nothing() {
     let bench = Bench::new().await;
-    let pool = bench.run(BRISK).await;
+    let mut pool = bench.run(&[BRISK, &["--record", "run.db"]].concat()).await;
     pool.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
     pool.until_ready(2).await;
     pool.ask(&bench, &["pause"]).await.well();
@@ -59,6 +60,9 @@ async fn a_paused_pool_changes_nothing() {
     assert_eq!(pool.status().await.desired, 2);
     pool.ask(&bench, &["resume"]).await.well();
     pool.until_ready(1).await;
+    pool.ask(&bench, &["stop"]).await.well();
+    assert_eq!(pool.ended().await.code(), Some(0));
+    verified(&bench).await;
 }
 
 #[tokio::test]
@@ -171,7 +175,7 @@ async fn stop_ends_the_pool_and_those_who_follow_it() {
 async fn hup_reads_the_file_again_and_a_wrong_one_changes_nothing() {
     let bench = Bench::new().await;
     let file = bench.write("autoscale.toml", "[pool]\nmin_replicas = 1\n");
-    let pool = bench.run(&["--config", file.to_str().unwrap()]).await;
+    let mut pool = bench.run(&["--config", file.to_str().unwrap(), "--record", "run.db"]).await;
     pool.until_ready(1).await;
     bench.write("autoscale.toml", "[pool]\nmin_replicas = 2\nmax_replicas = 4\n[policy]\nup = 60\n");
     pool.signal(Signal::HUP);
@@ -191,6 +195,9 @@ async fn hup_reads_the_file_again_and_a_wrong_one_changes_nothing() {
     pool.client.reload().await.unwrap();
     pool.signal(Signal::HUP);
     pool.until_complains("[pool] has changed and takes effect at the next start").await;
+    pool.signal(Signal::TERM);
+    assert_eq!(pool.ended().await.code(), Some(0));
+    verified(&bench).await;
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ struct Gathered {
 
 impl Running {
     /// Starts the command and waits until it says where it listens.
-    pub(super) async fn start(mut command: Command) -> Self {
+    pub(crate) async fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let said = gather(child.stdout.take().unwrap());
         let complained = gather(child.stderr.take().unwrap());
@@ -65,6 +65,10 @@ impl Running {
         let said = self.said.lines.lock();
         let after = |words: &str| said.iter().find_map(|line| line.strip_prefix(words)).map(str::to_owned);
         Some((after("listening on ")?, after("admin on ")?))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// All that it printed so far.
