@@ -1,11 +1,14 @@
 //! What a policy is, and which there are.
 
 pub mod alarm;
+pub mod busyness;
 mod capacity;
 pub mod combine;
 pub mod hpa;
+pub mod keda;
 pub mod kpa;
 mod metric_alarm;
+pub mod nomad;
 pub mod queue;
 pub mod scheduled;
 pub mod signal;
@@ -130,6 +133,9 @@ pub const POLICIES: &[Entry] = &[
     simple::ENTRY,
     target_tracking::ENTRY,
     kpa::ENTRY,
+    nomad::ENTRY,
+    keda::ENTRY,
+    busyness::ENTRY,
     weighted::ENTRY,
     queue::ENTRY,
     scheduled::ENTRY,

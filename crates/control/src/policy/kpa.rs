@@ -5,19 +5,19 @@
 //! balancer holds requests while the first one starts. Source: knative/serving
 //! `pkg/autoscaler/scaling/autoscaler.go`, `pkg/reconciler/autoscaling/kpa/scaler.go`.
 
+mod settings;
 mod window;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
+use self::settings::{Metric, Settings};
 use self::window::{Average, Delay};
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Blocked, Flip, Measured, Step};
 use crate::number;
 use crate::observation::Observation;
-use crate::span;
 
 /// The registry row.
 pub const ENTRY: Entry = Entry {
@@ -25,109 +25,6 @@ pub const ENTRY: Entry = Entry {
     about: "Knative: requests at once ÷ (100 × 70 %), panic over 6 s, scale to zero after 60 s + 30 s",
     build: |config| Ok(Built::bare(Kpa::new(super::checked(config, Settings::check)?))),
 };
-
-/// What is divided by the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Metric {
-    /// Requests at workers and waiting.
-    #[default]
-    Concurrency,
-    /// Requests a second.
-    Rps,
-}
-
-/// Settings; those left out take Knative's defaults.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Settings {
-    metric: Metric,
-    /// Per worker, before `target_utilization_percentage`; 100 at once or 200 a second.
-    target: Option<f64>,
-    target_utilization_percentage: f64,
-    #[serde(with = "span")]
-    stable_window: Duration,
-    panic_window_percentage: f64,
-    panic_threshold_percentage: f64,
-    max_scale_up_rate: f64,
-    max_scale_down_rate: f64,
-    #[serde(with = "span")]
-    scale_down_delay: Duration,
-    #[serde(with = "span")]
-    tick_interval: Duration,
-    /// Requests at once that must fit without warning; 0: never asked, -1: always short.
-    target_burst_capacity: f64,
-    /// From zero at least so many.
-    activation_scale: u32,
-    /// So many must have been ready once before fewer are allowed.
-    initial_scale: u32,
-    enable_scale_to_zero: bool,
-    #[serde(with = "span")]
-    scale_to_zero_grace_period: Duration,
-    #[serde(with = "span")]
-    scale_to_zero_pod_retention_period: Duration,
-    /// Named readings that are window averages already; they stand in place of the own ones.
-    stable_signal: String,
-    panic_signal: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            metric: Metric::Concurrency,
-            target: None,
-            target_utilization_percentage: 70.0,
-            stable_window: Duration::from_secs(60),
-            panic_window_percentage: 10.0,
-            panic_threshold_percentage: 200.0,
-            max_scale_up_rate: 1_000.0,
-            max_scale_down_rate: 2.0,
-            scale_down_delay: Duration::ZERO,
-            tick_interval: Duration::from_secs(2),
-            target_burst_capacity: 200.0,
-            activation_scale: 1,
-            initial_scale: 1,
-            enable_scale_to_zero: true,
-            scale_to_zero_grace_period: Duration::from_secs(30),
-            scale_to_zero_pod_retention_period: Duration::ZERO,
-            stable_signal: "kpa_stable".to_owned(),
-            panic_signal: "kpa_panic".to_owned(),
-        }
-    }
-}
-
-impl Settings {
-    fn check(&self) -> Result<(), String> {
-        let rows = [
-            ("target", self.total(), 0.01, f64::MAX),
-            ("target_utilization_percentage", self.target_utilization_percentage, 1.0, 100.0),
-            ("panic_window_percentage", self.panic_window_percentage, 1.0, 100.0),
-            ("panic_threshold_percentage", self.panic_threshold_percentage, 110.0, 1_000.0),
-            ("max_scale_up_rate", self.max_scale_up_rate, 1.01, 1e9),
-            ("max_scale_down_rate", self.max_scale_down_rate, 1.01, 1e9),
-            ("target_burst_capacity", self.target_burst_capacity, -1.0, 1e9),
-            ("stable_window in seconds", self.stable_window.as_secs_f64(), 6.0, 3_600.0),
-            ("scale_down_delay in seconds", self.scale_down_delay.as_secs_f64(), 0.0, 3_600.0),
-            ("tick_interval in seconds", self.tick_interval.as_secs_f64(), 0.01, 60.0),
-        ];
-        for (name, value, low, high) in rows {
-            if !(low..=high).contains(&value) {
-                return Err(format!("{name} must be {low} to {high}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a worker can take in all.
-    fn total(&self) -> f64 {
-        self.target.unwrap_or(if self.metric == Metric::Rps { 200.0 } else { 100.0 })
-    }
-
-    /// What a worker is meant to take.
-    fn per_worker(&self) -> f64 {
-        self.total() * self.target_utilization_percentage / 100.0
-    }
-}
 
 /// The policy.
 struct Kpa {

@@ -92,7 +92,12 @@ impl Tally {
     ) -> Option<Self> {
         let mut tally = Self::default();
         let needs_request = matches!(metric.target, Target::Utilization(_));
-        let common = seen.workers.iter().find_map(|worker| metric.read(worker).1);
+        // Workers of one pool request alike: one that says nothing is taken to be as the others.
+        let common = if needs_request {
+            seen.workers.iter().find_map(|worker| metric.read_whole(worker).1)
+        } else {
+            None
+        };
         for worker in &seen.workers {
             let (value, request, seen_as) = metric.read_whole(worker);
             let request = match request.or(common) {
@@ -212,12 +217,6 @@ fn group(
 impl Metric {
     pub(super) fn is_cpu(&self) -> bool {
         matches!(&self.source, Source::Resource { name, .. } if name == "cpu")
-    }
-
-    /// Value and request.
-    fn read(&self, worker: &WorkerSeen) -> (Option<f64>, Option<f64>) {
-        let (value, request, _) = self.read_whole(worker);
-        (value, request)
     }
 
     /// Value, request, and the listed measurement that they come from.
