@@ -6,6 +6,7 @@
 mod autoregressive;
 pub mod backtest;
 mod boosted;
+mod conformal;
 mod corrected;
 mod drift;
 mod ensemble;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use conformal::{Calibration, Conformal};
 pub use ensemble::{Ensemble, Standing};
 pub use series::Series;
 
@@ -263,6 +265,7 @@ pub const FORECASTERS: &[Entry] = &[
     random_forest::ENTRY,
     gradient_boosting::ENTRY,
     ensemble::ENTRY,
+    conformal::ENTRY,
 ];
 
 /// The row called `name`.
