@@ -4,12 +4,16 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clock::Clock;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
+
+use crate::downstream::Exchange;
+use crate::strict::Fault;
 
 /// Bodies up to this size are held, so that an idempotent request can be sent again: most forms
 /// and API calls fit, and a queue full of them stays under 64 MiB.
@@ -22,6 +26,8 @@ pub(crate) enum BodyFault {
     Broken,
     #[error("the request's body is longer than allowed")]
     TooLarge,
+    #[error("{}", .0.text)]
+    Malformed(Fault),
 }
 
 /// How far a body has got, for whoever handed it out to be sent.
@@ -41,7 +47,8 @@ impl Progress {
     }
 }
 
-/// A request's body. It knows nothing of how it was parsed but hyper's `Incoming`.
+/// A request's body. It knows nothing of how it was parsed but hyper's `Incoming`, and where the
+/// socket says what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     /// Read, not yet sent.
@@ -53,10 +60,16 @@ pub(crate) struct RequestBody {
     allowance: u64,
     clock: Clock,
     progress: Rc<Progress>,
+    exchange: Arc<Exchange>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, bytes_max: Option<u64>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        bytes_max: Option<u64>,
+        clock: Clock,
+        exchange: Arc<Exchange>,
+    ) -> Self {
         let rest = (!incoming.is_end_stream()).then_some(incoming);
         Self {
             held: VecDeque::new(),
@@ -65,6 +78,7 @@ impl RequestBody {
             allowance: bytes_max.unwrap_or(u64::MAX),
             clock,
             progress: Progress::new(clock),
+            exchange,
         }
     }
 
@@ -96,6 +110,7 @@ impl RequestBody {
             allowance: self.allowance,
             clock: self.clock,
             progress: Progress::new(self.clock),
+            exchange: Arc::clone(&self.exchange),
         })
     }
 
@@ -130,7 +145,10 @@ impl RequestBody {
                     self.progress.moved_at.set(self.clock.now());
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(BodyFault::Broken)))),
+                Some(Err(_)) => {
+                    let fault = self.exchange.fault().map_or(BodyFault::Broken, BodyFault::Malformed);
+                    return Poll::Ready(Some(Err(self.fail(fault))));
+                }
                 None => self.rest = None,
             }
         }

@@ -1,29 +1,31 @@
 //! A client's connection: the seam behind which requests are parsed, and its time-outs.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::forward;
 use crate::serve::Thread;
+use crate::strict::{Fault, Limits};
 
+mod exchange;
 mod pulse;
+mod socket;
 
+pub(crate) use exchange::Exchange;
 pub(crate) use pulse::Turn;
 use pulse::{Phase, Pulse, Verdict};
+use socket::ClientIo;
 
 /// When serving stops, a new connection may still bring the request it was made for.
 const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
@@ -31,10 +33,11 @@ const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 /// for the runtime to look.
 const NEXT_REQUEST_GRACE: Duration = Duration::from_millis(5);
 
-/// Sent where hyper has nothing to say: a head that does not come to its end.
-const HEAD_TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\
-    content-type: text/plain; charset=utf-8\r\nx-autoscale-reason: header_timeout\r\n\r\n\
-    408 the request's head took too long in\n";
+/// A client that is still sending when it is refused hears why only if its socket is read on:
+/// closing one with bytes in it destroys what was sent to the other side. For so long,
+const LINGER: Duration = Duration::from_secs(1);
+/// and for so many bytes.
+const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Who is asking.
 pub(crate) struct Client {
@@ -42,12 +45,29 @@ pub(crate) struct Client {
     /// Equal for equal clients.
     pub(crate) key: u64,
     pulse: Arc<Pulse>,
+    exchange: Arc<Exchange>,
 }
 
 impl Client {
-    /// Marks the connection as busy with a request, until the turn is dropped.
-    pub(crate) fn turn(&self) -> Turn {
-        Pulse::turn(&self.pulse)
+    /// Marks the connection as busy with a request, until the turn is dropped. With a fault, the
+    /// request only stands in for one that has it.
+    pub(crate) fn begin(&self) -> (Turn, Option<Fault>) {
+        (Pulse::turn(&self.pulse), self.exchange.begin())
+    }
+
+    /// A request's answer is handed over; `switched` says that the protocol changes with it.
+    pub(crate) fn answered(&self, switched: bool) {
+        self.exchange.answered(switched);
+    }
+
+    /// A request is refused, perhaps before all of it was read.
+    pub(crate) fn refused(&self) {
+        self.exchange.set_refused();
+    }
+
+    /// Where a body's reader learns what is wrong with it.
+    pub(crate) fn exchange(&self) -> Arc<Exchange> {
+        Arc::clone(&self.exchange)
     }
 }
 
@@ -59,11 +79,12 @@ pub(crate) async fn serve(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     let (clock, config) = (thread.clock, &thread.config);
-    let pulse = Arc::new(Pulse::new(clock));
+    let (pulse, exchange) = (Arc::new(Pulse::new(clock)), Arc::new(Exchange::new()));
     let client = Rc::new(Client {
         address: HeaderValue::from_str(&address.to_string()).expect("an IP address is visible ASCII"),
         key: key_of(address),
         pulse: Arc::clone(&pulse),
+        exchange: Arc::clone(&exchange),
     });
     let service = service_fn({
         let thread = Rc::clone(&thread);
@@ -72,12 +93,12 @@ pub(crate) async fn serve(
             async move { Ok::<_, Infallible>(forward::answer(thread, client, request).await) }
         }
     });
-    let io = TokioIo::new(ClientIo { stream, pulse: Arc::clone(&pulse), _permit: permit });
+    let limits = Limits { head_bytes: config.head_bytes_max };
+    let io = ClientIo::new(stream, limits, Arc::clone(&pulse), Arc::clone(&exchange), permit);
     let mut connection = http1::Builder::new()
         // Ours: hyper's counts the time between requests as part of the next head.
         .header_read_timeout(None)
-        .max_header_size(config.head_bytes_max)
-        .serve_connection(io, service)
+        .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     let mut check = Box::pin(clock.sleep(config.header_timeout));
     let mut stopping = Box::pin(thread.stopping.cancelled());
@@ -85,8 +106,8 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             biased;
-            // Errors are the client's: it was answered 400 or is gone.
-            _ = &mut connection => return,
+            // Errors are the client's: it is gone.
+            _ = &mut connection => break,
             () = &mut stopping, if !stop_asked => {
                 stop_asked = true;
                 let fresh = pulse.phase() == Phase::Fresh;
@@ -98,17 +119,31 @@ pub(crate) async fn serve(
                 }
                 match pulse.judge(config) {
                     Verdict::Wait(next) => check.set(clock.sleep(next)),
-                    Verdict::Expired(Phase::Head) => {
-                        if let Some(parts) = connection.into_parts() {
-                            // Nothing is under way to the client while its request is being read.
-                            let _ = parts.io.inner().stream.try_write(HEAD_TOO_SLOW);
-                        }
-                        return;
+                    Verdict::Expired(Phase::Head) if !exchange.is_expired() => {
+                        // The socket, asked again now, refuses in the request's stead.
+                        exchange.expire();
+                        check.set(clock.sleep(config.header_timeout));
                     }
                     Verdict::Expired(_) => return,
                 }
             }
         }
+    }
+    if let Some(parts) = connection.into_parts()
+        && exchange.is_refused()
+    {
+        let mut io = parts.io.into_inner();
+        let _ = clock.timeout(LINGER, drain(io.stream())).await;
+    }
+}
+
+/// Reads what a refused client goes on sending, until it has noticed.
+async fn drain(stream: &mut TcpStream) {
+    let mut scrap = [0; 4096];
+    let mut left = LINGER_BYTES_MAX;
+    while let Ok(read @ 1..) = stream.read(&mut scrap).await {
+        let Some(fewer) = left.checked_sub(read) else { return };
+        left = fewer;
     }
 }
 
@@ -118,58 +153,5 @@ fn key_of(address: IpAddr) -> u64 {
     match address {
         IpAddr::V4(address) => address.octets().iter().fold(0xcbf2_9ce4_8422_2325, mix),
         IpAddr::V6(address) => address.octets().iter().fold(0xcbf2_9ce4_8422_2325, mix),
-    }
-}
-
-/// A client's socket that tells the pulse what moves, and gives its place back when it is closed,
-/// also after its connection has become a tunnel.
-struct ClientIo {
-    stream: TcpStream,
-    pulse: Arc<Pulse>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.pulse.received();
-        }
-        read
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.pulse.sent(written.is_ready());
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.pulse.sent(written.is_ready());
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -23,10 +23,25 @@ use crate::tunnel;
 pub(crate) async fn answer(
     thread: Rc<Thread>,
     client: Rc<Client>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<AnswerBody> {
-    let turn = client.turn();
+    let (turn, fault) = client.begin();
     let arrival = thread.shard.arrive(thread.clock.now());
+    let response = match fault {
+        Some(fault) => refuse(&thread, fault.into(), arrival, turn, None),
+        None => exchange(thread, &client, request, turn, arrival).await,
+    };
+    client.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    response
+}
+
+async fn exchange(
+    thread: Rc<Thread>,
+    client: &Client,
+    mut request: Request<Incoming>,
+    turn: Turn,
+    arrival: Arrival,
+) -> Response<AnswerBody> {
     let random = thread.random.borrow_mut().next_u64();
     let draw = Draw { at: arrival.at(), random, key: client.key };
     let to_client = hyper::upgrade::on(&mut request);
@@ -38,14 +53,21 @@ pub(crate) async fn answer(
     };
     let head = match headers::forward(parts, hop) {
         Ok(head) => head,
-        Err(refusal) => return refuse(&thread, refusal, arrival, turn, None),
+        Err(refusal) => {
+            client.refused();
+            return refuse(&thread, refusal, arrival, turn, None);
+        }
     };
-    let mut body = RequestBody::new(incoming, thread.config.body_bytes_max, thread.clock);
+    let mut body = RequestBody::new(incoming, thread.config.body_bytes_max, thread.clock, client.exchange());
     if let Err(failure) = admit(&thread, &head, &mut body).await {
+        client.refused();
         return fail(&thread, failure, arrival, turn, &head);
     }
     match retry::send(&thread, &head, body, draw).await {
-        Err(failure) => fail(&thread, failure, arrival, turn, &head),
+        Err(failure) => {
+            client.refused();
+            fail(&thread, failure, arrival, turn, &head)
+        }
         Ok(answer) => {
             let Answer { status, mut headers, extensions, content, lease } = answer;
             headers::answer(&mut headers, status, &head.request_id);

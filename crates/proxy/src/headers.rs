@@ -134,6 +134,10 @@ fn origin_form(method: &Method, uri: Uri) -> Result<Uri, Refusal> {
     match path {
         Some(path) if path.as_str().starts_with('/') => Ok(Uri::from(path)),
         Some(path) if path == "*" && *method == Method::OPTIONS => Ok(Uri::from(path)),
+        // An absolute URI may have a query and no path; shown, it has one.
+        Some(path) if absolute && path.as_str().starts_with('?') => {
+            PathAndQuery::try_from(path.to_string()).map(Uri::from).map_err(|_| bad_target())
+        }
         None if absolute => Ok(Uri::from(PathAndQuery::from_static("/"))),
         _ => Err(bad_target()),
     }

@@ -9,6 +9,9 @@
 //! (what may pass) → `retry` (attempts) → `waiting` (a lease) → `upstream` (a connection to the
 //! worker) → `body` (the answer, streamed or held).
 //!
+//! **Strictness.** `strict` sees every byte from either side before a parser does, and lets only
+//! clean messages through: hyper never meets one that could be understood in two ways.
+//!
 //! **The seam.** Only `downstream` knows that hyper parses what clients send; from there on a
 //! request is an `http::Request` with a `RequestBody`, an answer an `http::Response` with an
 //! `AnswerBody`. Whatever parses HTTP/1.1 for clients next replaces that file.
@@ -24,6 +27,7 @@ mod refusal;
 mod retire;
 mod retry;
 mod serve;
+mod strict;
 mod tunnel;
 mod upstream;
 mod waiting;

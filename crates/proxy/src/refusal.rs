@@ -1,8 +1,10 @@
 //! The answers that are ours and not a worker's: a status, a reason, one line of text.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+
+use crate::strict::Fault;
 
 /// Says in a word why a worker did not answer; its presence tells that the answer is ours.
 const REASON: HeaderName = HeaderName::from_static("x-autoscale-reason");
@@ -19,6 +21,12 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
 }
 
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.status, fault.code, fault.text)
+    }
+}
+
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
         Self { status, code, text: text.into() }
@@ -28,11 +36,20 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, text)
     }
 
+    /// Whether the request itself is at fault, so that what follows it on its connection may not be
+    /// what it seems.
+    fn is_about_the_message(&self) -> bool {
+        matches!(self.status.as_u16(), 400 | 408 | 413 | 414 | 417 | 431 | 501 | 505)
+    }
+
     /// The headers and the body that say so.
     pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(REASON, HeaderValue::from_static(self.code));
+        if self.is_about_the_message() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }

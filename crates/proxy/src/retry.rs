@@ -65,6 +65,7 @@ impl From<BodyFault> for Failure {
     fn from(fault: BodyFault) -> Self {
         match fault {
             BodyFault::Broken => Self::ClientGone,
+            BodyFault::Malformed(fault) => Refusal::from(fault).into(),
             BodyFault::TooLarge => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 Refusal::new(status, "body_too_large", fault.to_string()).into()

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use hyper::client::conn::http1;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
@@ -17,9 +19,41 @@ use tokio::net::UnixStream;
 use traffic::{Address, Backend, WorkerId};
 
 use crate::body::RequestBody;
+use crate::strict::Wire;
+
+mod socket;
+
+use socket::WorkerIo;
+pub(crate) use socket::fault_of;
+
+/// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
 
 /// Sends requests over one connection, one after the other.
-pub(crate) type Sender = http1::SendRequest<RequestBody>;
+#[derive(Debug)]
+pub(crate) struct Sender {
+    requests: http1::SendRequest<RequestBody>,
+    wire: Arc<Wire>,
+}
+
+impl Sender {
+    /// Sends a request; it comes back with the error if nothing of it was sent.
+    pub(crate) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<> {
+        self.wire.ask(request.method() == Method::HEAD);
+        self.requests.try_send_request(request)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.requests.is_ready() && !self.wire.is_tainted()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.requests.is_closed() || self.wire.is_tainted()
+    }
+}
 
 /// Idle connections by worker, the latest last.
 #[derive(Debug)]
@@ -79,7 +113,7 @@ impl Connections {
             // The answer came before the whole request had gone out.
             let (connections, backend) = (Rc::clone(self), Arc::clone(backend));
             tokio::task::spawn_local(async move {
-                if sender.ready().await.is_ok() {
+                if sender.requests.ready().await.is_ok() && sender.is_ready() {
                     connections.keep(&backend, sender);
                 }
             });
@@ -145,11 +179,13 @@ async fn handshake<S>(stream: S) -> Result<Sender, ConnectError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let wire = Arc::<Wire>::default();
+    let io = TokioIo::new(WorkerIo::new(stream, Arc::clone(&wire)));
+    let (requests, connection) = http1::handshake(io).await?;
     // It ends when the sender is dropped or the worker closes; what went wrong with a request is
     // told to that request.
     tokio::task::spawn_local(async move {
         let _ = connection.with_upgrades().await;
     });
-    Ok(sender)
+    Ok(Sender { requests, wire })
 }

@@ -81,10 +81,14 @@ async fn bad_requests_are_refused_with_a_reason() {
         ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400, Some("several_hosts")),
         ("CONNECT a.test:80 HTTP/1.1\r\nhost: a.test\r\n\r\n", 501, Some("connect")),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n", 413, Some("body_too_large")),
-        ("GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400, None),
-        ("GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400, None),
-        ("GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 400, None),
-        ("complete nonsense\r\n\r\n", 400, None),
+        ("GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400, Some("bad_field")),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            400,
+            Some("several_content_lengths"),
+        ),
+        ("GET / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n", 400, Some("bad_transfer_encoding")),
+        ("complete nonsense\r\n\r\n", 400, Some("bad_request_line")),
     ];
     for (request, status, reason) in cases {
         let mut client = balancer.connect().await;
@@ -93,6 +97,8 @@ async fn bad_requests_are_refused_with_a_reason() {
         assert_eq!((answer.status, answer.header("x-autoscale-reason")), (status, reason), "{request}");
     }
     assert!(worker.seen().is_empty(), "{:?}", worker.seen());
+    let reading = balancer.reading();
+    assert_eq!((reading.arrivals, reading.failures), (8, 8), "all of them are counted");
 }
 
 #[tokio::test]
@@ -110,7 +116,11 @@ async fn a_head_that_is_too_long_is_refused() {
     let balancer = Setup::default().start();
     let mut client = balancer.connect().await;
     client.send(&format!("GET / HTTP/1.1\r\nhost: a\r\nx-long: {}\r\n\r\n", "x".repeat(70_000))).await;
-    assert_eq!(client.answer().await.status, 431);
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("x-autoscale-reason")), (431, Some("head_too_long")));
+    let mut client = balancer.connect().await;
+    client.send(&format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(40_000))).await;
+    assert_eq!(client.answer().await.status, 414);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{Answer, Content, Fault};
 use crate::body::{Progress, RequestBody};
 use crate::headers::Head;
 use crate::serve::Thread;
-use crate::upstream::{ConnectError, Sender};
+use crate::upstream::{self, ConnectError, Sender};
 
 /// What a worker answered.
 pub(super) struct Received {
@@ -124,7 +124,7 @@ async fn exchange(
 ) -> Result<Response<Incoming>, Unanswered> {
     let patience = thread.config.first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
-    let mut answered = std::pin::pin!(sender.try_send_request(request));
+    let mut answered = std::pin::pin!(sender.send(request));
     loop {
         let moved_at = progress.moved_at.get();
         let deadline = moved_at.saturating_add(patience).unwrap_or(jiff::Timestamp::MAX);
@@ -159,6 +159,9 @@ fn blame(progress: &Progress, error: &hyper::Error) -> Fault {
 }
 
 fn cause(error: &hyper::Error) -> String {
+    if let Some(fault) = upstream::fault_of(error) {
+        return fault.text.to_owned();
+    }
     if error.is_parse() {
         return format!("did not answer in HTTP/1.1 ({error})");
     }

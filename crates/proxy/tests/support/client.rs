@@ -35,7 +35,21 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
-        soon("send", self.stream.write_all(text.as_bytes())).await.unwrap();
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        soon("send", self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    /// False when the balancer has closed.
+    pub(crate) async fn try_send_byte(&mut self, byte: u8) -> bool {
+        soon("send", self.stream.write_all(&[byte])).await.is_ok()
+    }
+
+    /// Closes this side only.
+    pub(crate) async fn close_sending(&mut self) {
+        soon("close", self.stream.shutdown()).await.unwrap();
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
@@ -51,7 +65,7 @@ impl Client {
     /// The next answer, to a request of this method.
     pub(crate) async fn answer_to(&mut self, method: &str) -> Answer {
         let mut answer = self.head().await;
-        let bodiless = method == "HEAD" || matches!(answer.status, 101 | 204 | 304);
+        let bodiless = method == "HEAD" || matches!(answer.status, 100..=199 | 204 | 304);
         let length = answer.header("content-length").map(|length| length.parse().unwrap());
         answer.body = if bodiless {
             String::new()

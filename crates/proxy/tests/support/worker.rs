@@ -138,8 +138,12 @@ impl Conversation {
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         // The balancer may have gone; then there is nobody to tell.
-        let _ = self.stream.write_all(text.as_bytes()).await;
+        let _ = self.stream.write_all(bytes).await;
     }
 
     /// 200 with `body`, length told.

@@ -1,0 +1,104 @@
+//! What a client's socket and the requests that come out of it know of each other.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::task::Context;
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::strict::Fault;
+
+/// No request of a connection is refused.
+const NEVER: u64 = u64::MAX;
+
+/// Shared by a connection's socket and its requests, which one thread serves; hyper wants to be
+/// able to send the socket of a tunnel to another.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// Heads that became requests.
+    begun: AtomicU64,
+    /// Requests whose answer has been handed over.
+    answered: AtomicU64,
+    switched: AtomicBool,
+    /// Who reads the socket, while it may not until a request is answered.
+    reader: AtomicWaker,
+    expired: AtomicBool,
+    refused: AtomicBool,
+    /// Which request is none, but stands in for one that could not be let through.
+    stands_in_at: AtomicU64,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl Exchange {
+    pub(super) fn new() -> Self {
+        Self {
+            begun: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            switched: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
+            expired: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            stands_in_at: AtomicU64::new(NEVER),
+            fault: Mutex::default(),
+        }
+    }
+
+    /// A request has come out. It is to be refused for the fault, if there is one.
+    pub(super) fn begin(&self) -> Option<Fault> {
+        let number = self.begun.fetch_add(1, Relaxed) + 1;
+        (number == self.stands_in_at.load(Relaxed)).then(|| self.fault()).flatten()
+    }
+
+    /// Its answer is handed over; `switched` says that the protocol changes with it.
+    pub(super) fn answered(&self, switched: bool) {
+        self.switched.store(switched, Relaxed);
+        self.answered.fetch_add(1, Relaxed);
+        self.reader.wake();
+    }
+
+    /// Has the task of `cx` woken when the next answer is handed over.
+    pub(super) fn wake_when_answered(&self, cx: &Context<'_>) {
+        self.reader.register(cx.waker());
+    }
+
+    /// Whether the protocol changed after the `heads`-th head; `None` while nobody knows.
+    pub(super) fn switched_after(&self, heads: u64) -> Option<bool> {
+        (self.answered.load(Relaxed) >= heads).then(|| self.switched.load(Relaxed))
+    }
+
+    /// The `number`-th head is one that stands in for a bad one.
+    pub(super) fn stand_in(&self, number: u64, fault: Fault) {
+        self.set_fault(fault);
+        self.stands_in_at.store(number, Relaxed);
+    }
+
+    /// What is wrong with the body that the client sends.
+    pub(super) fn set_fault(&self, fault: Fault) {
+        self.set_refused();
+        *self.fault.lock() = Some(fault);
+    }
+
+    /// What is wrong with what the client sends.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        *self.fault.lock()
+    }
+
+    /// The head under way has taken too long.
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Relaxed);
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.expired.load(Relaxed)
+    }
+
+    /// A request was refused before all of it was read.
+    pub(super) fn set_refused(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+}

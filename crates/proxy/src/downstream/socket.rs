@@ -1,0 +1,168 @@
+//! A client's socket: what comes in passes the gate, and what moves is told to the pulse.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::exchange::Exchange;
+use super::pulse::Pulse;
+use crate::strict::{Fault, Gate, Limits, RequestHead};
+
+/// Given to the parser in place of a request that must not get to it, so that the refusal takes
+/// the road of every answer: in its turn, counted, and last on its connection.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+/// The same where an answer must have no body.
+const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+const HEAD_TOO_SLOW: Fault = Fault {
+    status: StatusCode::REQUEST_TIMEOUT,
+    code: "header_timeout",
+    text: "the request's head took too long in",
+};
+const HEAD_BROKE_OFF: Fault = Fault {
+    status: StatusCode::BAD_REQUEST,
+    code: "head_broke_off",
+    text: "the connection was closed in the middle of the request's head",
+};
+
+/// Gives its place back when it is closed, also after its connection has become a tunnel.
+pub(super) struct ClientIo {
+    stream: TcpStream,
+    gate: Gate<RequestHead>,
+    /// Nothing more is read after a fault.
+    end: Option<End>,
+    pulse: Arc<Pulse>,
+    exchange: Arc<Exchange>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The last request stands in for a bad one.
+    StoodIn,
+    /// A body is malformed.
+    Broken,
+}
+
+impl ClientIo {
+    pub(super) fn new(
+        stream: TcpStream,
+        limits: Limits,
+        pulse: Arc<Pulse>,
+        exchange: Arc<Exchange>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let gate = Gate::new(RequestHead::default(), limits);
+        Self { stream, gate, end: None, pulse, exchange, _permit: permit }
+    }
+
+    /// The socket itself, once nothing is to be judged any more.
+    pub(super) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        if self.gate.is_at_head() {
+            let is_head = self.gate.head().is_head();
+            self.exchange.stand_in(self.gate.heads() + 1, fault);
+            self.gate.put(if is_head { STAND_IN_HEAD } else { STAND_IN });
+            self.end = Some(End::StoodIn);
+        } else {
+            self.exchange.set_fault(fault);
+            self.end = Some(End::Broken);
+        }
+    }
+
+    /// Whether the protocol has changed, where that was open.
+    fn decide(&mut self) {
+        if self.gate.is_undecided()
+            && let Some(switched) = self.exchange.switched_after(self.gate.heads())
+            && let Some(fault) = self.gate.decide(switched)
+        {
+            self.fail(fault);
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            this.decide();
+            if this.gate.release(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            match this.end {
+                Some(End::StoodIn) => return Poll::Pending,
+                Some(End::Broken) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                None => {}
+            }
+            if this.exchange.is_expired() && this.gate.is_in_head() {
+                this.fail(HEAD_TOO_SLOW);
+                continue;
+            }
+            if this.gate.is_undecided() {
+                this.exchange.wake_when_answered(cx);
+            }
+            if this.gate.is_full() {
+                return Poll::Pending;
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            if buffer.filled().len() == before {
+                if !this.gate.is_in_head() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.fail(HEAD_BROKE_OFF);
+                continue;
+            }
+            this.pulse.received();
+            if let Some(fault) = this.gate.take(buffer, before) {
+                this.fail(fault);
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.pulse.sent(written.is_ready());
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.pulse.sent(written.is_ready());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,136 @@
+//! A worker's answer's head, line by line; what is wrong with it becomes a 502.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8};
+
+use super::framer::{Body, Head, Limits};
+use super::length::{Framing, Length};
+use super::request::{BAD_FIELD, FOLDED};
+use super::{Fault, bytes};
+
+/// Interim answers before the final one: a worker that sends more is in a loop.
+const INTERIM_MAX: u8 = 32;
+/// The parser behind has room for this many fields.
+const FIELDS_MAX: u32 = 100;
+
+/// What both users of a connection to a worker know of it: who sends, and what is received. One
+/// thread uses it, but the parser wants its socket to be able to go to another.
+#[derive(Debug, Default)]
+pub(crate) struct Wire {
+    /// Set for each request, and gone with its final answer.
+    awaited: AtomicBool,
+    /// Whether the answer has no body because the request is a `HEAD`.
+    bodiless: AtomicBool,
+    /// Whether something came that was no answer: no further request may be sent.
+    tainted: AtomicBool,
+    interim: AtomicU8,
+}
+
+impl Wire {
+    /// A request goes out.
+    pub(crate) fn ask(&self, is_head: bool) {
+        self.bodiless.store(is_head, Relaxed);
+        self.interim.store(0, Relaxed);
+        self.awaited.store(true, Relaxed);
+    }
+
+    /// Something was wrong with what came.
+    pub(crate) fn taint(&self) {
+        self.tainted.store(true, Relaxed);
+    }
+
+    /// Whether something was wrong.
+    pub(crate) fn is_tainted(&self) -> bool {
+        self.tainted.load(Relaxed)
+    }
+}
+
+/// What an answer's head has said so far.
+#[derive(Debug)]
+pub(crate) struct AnswerHead {
+    wire: Arc<Wire>,
+    status: u16,
+    is_http_1_0: bool,
+    fields: u32,
+    framing: Framing,
+}
+
+const UNASKED: Fault = Fault::bad("unasked_answer", "sent more than it was asked for");
+const BAD_LINE: Fault = Fault::bad("bad_status_line", "answered without a proper status line");
+const LONG_HEAD: Fault = Fault::bad("head_too_long", "answered with too long a head");
+const INTERIM: Fault = Fault::bad("too_many_interim", "answered with 1xx again and again");
+
+impl AnswerHead {
+    pub(crate) fn new(wire: Arc<Wire>) -> Self {
+        Self { wire, status: 0, is_http_1_0: false, fields: 0, framing: Framing::default() }
+    }
+
+    fn status_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let rest = line.strip_prefix(b"HTTP/1.").ok_or(BAD_LINE)?;
+        let (version, rest) = rest.split_first().ok_or(BAD_LINE)?;
+        self.is_http_1_0 = match version {
+            b'0' => true,
+            b'1' => false,
+            _ => return Err(BAD_LINE),
+        };
+        let [b' ', hundreds @ b'1'..=b'9', tens, ones, reason @ ..] = rest else { return Err(BAD_LINE) };
+        let is_reason = reason.is_empty() || reason[0] == b' ' && bytes::all(reason, bytes::VALUE);
+        if !tens.is_ascii_digit() || !ones.is_ascii_digit() || !is_reason {
+            return Err(BAD_LINE);
+        }
+        let digit = |byte: &u8| u16::from(byte - b'0');
+        self.status = digit(hundreds) * 100 + digit(tens) * 10 + digit(ones);
+        Ok(())
+    }
+}
+
+impl Head for AnswerHead {
+    fn begin(&mut self, _first: u8) -> Result<(), Fault> {
+        if self.wire.awaited.load(Relaxed) { Ok(()) } else { Err(UNASKED) }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        if self.status == 0 {
+            return self.status_line(line);
+        }
+        if matches!(line[0], b' ' | b'\t') {
+            return Err(FOLDED);
+        }
+        self.fields += 1;
+        let (name, value) = bytes::field(line).filter(|_| self.fields <= FIELDS_MAX).ok_or(BAD_FIELD)?;
+        self.framing.field(name, value)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.status != 0
+    }
+
+    fn end(&mut self) -> Result<Body, Fault> {
+        let Self { wire, status, is_http_1_0, framing, .. } =
+            std::mem::replace(self, Self::new(Arc::clone(&self.wire)));
+        if (100..200).contains(&status) && status != 101 {
+            if wire.interim.fetch_add(1, Relaxed) >= INTERIM_MAX {
+                return Err(INTERIM);
+            }
+            return Ok(Body::Bytes { length: 0, switch: false });
+        }
+        wire.awaited.store(false, Relaxed);
+        if status == 101 {
+            return Ok(Body::UntilClose);
+        }
+        let length = framing.settle(is_http_1_0)?;
+        if wire.bodiless.load(Relaxed) || matches!(status, 204 | 304) {
+            return Ok(Body::Bytes { length: 0, switch: false });
+        }
+        Ok(match length {
+            Length::Unsaid => Body::UntilClose,
+            Length::Bytes(length) => Body::Bytes { length, switch: false },
+            Length::Chunked => Body::Chunked { switch: false },
+        })
+    }
+
+    fn too_long(&self, _limits: Limits) -> Fault {
+        LONG_HEAD
+    }
+}

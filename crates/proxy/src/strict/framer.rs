@@ -1,0 +1,295 @@
+//! Message after message in a stream of bytes: heads line by line, bodies by their framing.
+
+use super::chunks::Chunks;
+use super::{Fault, bytes};
+
+/// A trailer section is a few checksums; longer ones are an attack on memory.
+const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+const BARE_LF: Fault = Fault::bad("bare_line_feed", "a line ends in LF without CR");
+const BAD_TRAILER: Fault = Fault::bad("bad_trailer", "the trailer section is malformed or too long");
+
+/// Fields that say what a message is, and so must come before it (RFC 9110, 6.5.1).
+const NEVER_TRAILERS: [&[u8]; 6] =
+    [b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer", b"upgrade"];
+
+/// Bounds of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Longest head, in bytes.
+    pub(crate) head_bytes: usize,
+}
+
+/// How a message goes on after its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// With so many bytes, which may be none; `switch` when another protocol may follow.
+    Bytes { length: u64, switch: bool },
+    /// With chunks.
+    Chunked { switch: bool },
+    /// With whatever comes until the connection closes.
+    UntilClose,
+}
+
+/// Judges a head.
+pub(crate) trait Head {
+    /// The first byte of a message is there.
+    fn begin(&mut self, first: u8) -> Result<(), Fault>;
+    /// A line of the head, without its end; empty ones only before it has begun.
+    fn line(&mut self, line: &[u8]) -> Result<(), Fault>;
+    /// Whether the first line has been seen, so that an empty one ends the head.
+    fn has_begun(&self) -> bool;
+    /// The head is whole. Makes itself ready for the next.
+    fn end(&mut self) -> Result<Body, Fault>;
+    /// What to say of a head that is longer than `limits` allow.
+    fn too_long(&self, limits: Limits) -> Fault;
+}
+
+#[derive(Debug)]
+enum At {
+    Head,
+    Bytes {
+        left: u64,
+        switch: bool,
+    },
+    Chunks {
+        chunks: Chunks,
+        switch: bool,
+    },
+    Trailers {
+        length: usize,
+        switch: bool,
+    },
+    /// Whether the protocol changes is not known yet.
+    Undecided,
+    /// Nothing more is judged.
+    Through,
+}
+
+/// Finds the messages in a stream.
+#[derive(Debug)]
+pub(crate) struct Framer<H> {
+    pub(super) head: H,
+    limits: Limits,
+    at: At,
+    /// Of bytes given before and not clean: how many belong to lines that were judged.
+    judged: usize,
+    /// And how many more were searched for a line's end.
+    searched: usize,
+    heads: u64,
+}
+
+/// What is known of some bytes.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// So many of them may pass; the others are to be given again, with more behind them.
+    pub(super) clean: usize,
+    /// The first that may not is wrong.
+    pub(super) fault: Option<Fault>,
+}
+
+impl<H: Head> Framer<H> {
+    pub(super) fn new(head: H, limits: Limits) -> Self {
+        Self { head, limits, at: At::Head, judged: 0, searched: 0, heads: 0 }
+    }
+
+    /// How many heads have passed.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether what comes next depends on a decision.
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self.at, At::Undecided)
+    }
+
+    /// Whether the stream stands before or in a head.
+    pub(super) fn is_at_head(&self) -> bool {
+        matches!(self.at, At::Head)
+    }
+
+    /// Decides whether the protocol has changed.
+    pub(super) fn decide(&mut self, switched: bool) {
+        self.at = if switched { At::Through } else { At::Head };
+    }
+
+    /// Judges bytes that follow those that were clean.
+    pub(super) fn check(&mut self, bytes: &[u8]) -> Checked {
+        let mut clean = 0;
+        loop {
+            let rest = &bytes[clean..];
+            if rest.is_empty() {
+                return Checked { clean, fault: None };
+            }
+            let fault = match &mut self.at {
+                At::Head => match self.head_section(rest) {
+                    Ok(0) => return Checked { clean, fault: None },
+                    Ok(length) => {
+                        clean += length;
+                        None
+                    }
+                    Err(fault) => Some(fault),
+                },
+                At::Bytes { left, switch } => {
+                    let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(*left);
+                    clean += usize::try_from(here).expect("no more than a slice has");
+                    *left -= here;
+                    if *left == 0 {
+                        self.at = after_message(*switch);
+                    }
+                    None
+                }
+                At::Chunks { chunks, switch } => {
+                    let (taken, result) = chunks.take(rest);
+                    clean += taken;
+                    if result == Ok(true) {
+                        self.at = At::Trailers { length: 0, switch: *switch };
+                    }
+                    result.err()
+                }
+                At::Trailers { .. } => match self.trailer(rest) {
+                    Ok(0) => return Checked { clean, fault: None },
+                    Ok(length) => {
+                        clean += length;
+                        None
+                    }
+                    Err(fault) => Some(fault),
+                },
+                At::Undecided => return Checked { clean, fault: None },
+                At::Through => return Checked { clean: bytes.len(), fault: None },
+            };
+            if fault.is_some() {
+                return Checked { clean, fault };
+            }
+        }
+    }
+
+    /// The length of the head at the beginning of `bytes`; 0 while it is not whole.
+    fn head_section(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        if self.judged + self.searched == 0 {
+            self.head.begin(bytes[0])?;
+        }
+        while let Some(line) = self.next_line(bytes)? {
+            if self.judged > self.limits.head_bytes {
+                break;
+            }
+            if line.is_empty() && self.head.has_begun() {
+                let body = self.head.end()?;
+                self.heads += 1;
+                self.at = match body {
+                    Body::Bytes { length: 0, switch } => after_message(switch),
+                    Body::Bytes { length, switch } => At::Bytes { left: length, switch },
+                    Body::Chunked { switch } => At::Chunks { chunks: Chunks::new(), switch },
+                    Body::UntilClose => At::Through,
+                };
+                return Ok(std::mem::take(&mut self.judged));
+            }
+            self.head.line(line)?;
+        }
+        let too_long = self.judged + self.searched > self.limits.head_bytes;
+        if too_long { Err(self.head.too_long(self.limits)) } else { Ok(0) }
+    }
+
+    /// The length of the trailer line at the beginning of `bytes`; 0 while it is not whole.
+    fn trailer(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let line = self.next_line(bytes)?;
+        let At::Trailers { length, switch } = &mut self.at else {
+            unreachable!("called in a trailer section")
+        };
+        if *length + self.judged + self.searched > TRAILER_BYTES_MAX {
+            return Err(BAD_TRAILER);
+        }
+        match line {
+            None => return Ok(0),
+            Some([]) => self.at = after_message(*switch),
+            Some(line) => {
+                let (name, _) = bytes::field(line).ok_or(BAD_TRAILER)?;
+                if NEVER_TRAILERS.iter().any(|never| never.eq_ignore_ascii_case(name)) {
+                    return Err(BAD_TRAILER);
+                }
+                *length += self.judged;
+            }
+        }
+        Ok(std::mem::take(&mut self.judged))
+    }
+
+    /// The next line that was not judged before, without its end.
+    fn next_line<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, Fault> {
+        let start = self.judged;
+        let from = start + self.searched;
+        let Some(found) = bytes.get(from..).and_then(|rest| memchr::memchr(b'\n', rest)) else {
+            self.searched = bytes.len() - start;
+            return Ok(None);
+        };
+        let end = from + found;
+        (self.judged, self.searched) = (end + 1, 0);
+        bytes[start..end].strip_suffix(b"\r").map(Some).ok_or(BARE_LF)
+    }
+}
+
+fn after_message(switch: bool) -> At {
+    if switch { At::Undecided } else { At::Head }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::RequestHead;
+    use super::*;
+
+    const LIMITS: Limits = Limits { head_bytes: 1_000 };
+
+    /// Gives `bytes` in pieces, as a stream does; what passed, and what was wrong.
+    fn run(pieces: &[&[u8]]) -> (Vec<u8>, Option<Fault>) {
+        let mut framer = Framer::new(RequestHead::default(), LIMITS);
+        let (mut passed, mut held) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            held.extend_from_slice(piece);
+            let Checked { clean, fault } = framer.check(&held);
+            passed.extend(held.drain(..clean));
+            if fault.is_some() {
+                return (passed, fault);
+            }
+        }
+        (passed, None)
+    }
+
+    const STREAM: &[u8] = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+        3;x=y\r\nabc\r\n0\r\nx-sum: 1\r\n\r\nPUT /c HTTP/1.1\r\nhost:a\r\ncontent-length: 4\r\n\r\nabcdGET /d HTTP/1.0\r\n\r\n";
+
+    #[test]
+    fn a_clean_stream_passes_unchanged_in_any_pieces() {
+        for size in 1..STREAM.len() {
+            let pieces: Vec<&[u8]> = STREAM.chunks(size).collect();
+            assert_eq!(run(&pieces), (STREAM.to_vec(), None), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_bad_head_passes() {
+        let stream = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n";
+        let (passed, fault) = run(&[stream]);
+        assert_eq!((passed.len(), fault.map(|fault| fault.code)), (27, Some("several_hosts")));
+        let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}", "y".repeat(1_000));
+        assert_eq!(run(&[long.as_bytes()]).1.map(|fault| fault.code), Some("head_too_long"));
+    }
+
+    proptest! {
+        /// Whatever is broken in a stream, where it is cut makes no difference to the verdict.
+        #[test]
+        fn verdicts_do_not_depend_on_pieces(
+            at in 0..STREAM.len(), byte in any::<u8>(), cut in 0..STREAM.len(), insert in any::<bool>(),
+        ) {
+            let mut stream = STREAM.to_vec();
+            if insert { stream.insert(at, byte) } else { stream[at] = byte }
+            let whole = run(&[&stream]);
+            let (first, second) = stream.split_at(cut);
+            let (passed, fault) = run(&[first, second]);
+            prop_assert_eq!((&passed, fault), (&whole.0, whole.1));
+            let single: Vec<&[u8]> = stream.chunks(1).collect();
+            let (passed, fault) = run(&single);
+            prop_assert_eq!((passed, fault), whole);
+        }
+    }
+}
