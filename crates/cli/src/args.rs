@@ -31,7 +31,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show it all at work: pool, balancer, scaling and load, 1 → 5 → 1 workers
-    Demo(DemoArgs),
+    Demo(Box<DemoArgs>),
     /// Run an app as a pool that scales itself (default: the demo app)
     Run(Box<RunArgs>),
     /// Run one demo app process

@@ -1,7 +1,9 @@
 //! Joins the crates: routes down, drain notices up, cycles out, orders in.
 
+mod listeners;
 mod logs;
 mod orders;
+mod record;
 mod source;
 
 use std::net::SocketAddr;
@@ -9,12 +11,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AdminConfig, Board, Ports};
+use admin::{Board, Ports};
 use anyhow::Context;
 use clock::Clock;
 use control::{Command, Controller, Cycle, InForce};
-use jiff::Timestamp;
-use journal::{Header, Health, Kind, Writer};
+use journal::{Health, Writer};
 use live::{Loop, Mode, Target};
 use parking_lot::Mutex;
 use proxy::{DrainNotice, Proxy, Router};
@@ -26,16 +27,14 @@ use traffic::{Meter, Pool, Route, WorkerId};
 
 use crate::args::RunArgs;
 use crate::config::Config;
-use crate::failure::{FAILED, Hint, coded};
-use crate::session::{self, Past, Recorded};
+use crate::failure::{FAILED, Hint};
+use crate::session::Past;
 
 /// Orders that may wait for the next turn: far more than a person gives in a second.
 const ORDERS_MAX: usize = 64;
 /// Drain notices under way: more than there can be slots. One that were lost would only make a
 /// drain last until its deadline.
 const DRAINED_MAX: usize = 1_024;
-/// Ports tried beyond the one asked for.
-const PORTS_TRIED: u16 = 100;
 /// Time that requests in flight get at the end, before connections are cut.
 const REQUESTS_GRACE: Duration = Duration::from_secs(30);
 
@@ -74,24 +73,13 @@ pub(crate) struct Running {
 pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow::Result<Running> {
     let clock = Clock::start();
     let mut notices = Vec::new();
-    let seed = config.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64);
+    let seed = config.seed.unwrap_or_else(|| clock.now().as_microsecond().unsigned_abs());
     let stop = CancellationToken::new();
 
-    let (past, record) = past(&config, taken, clock.now(), &mut notices)?;
-    let writer = record.map(|path| open_record(&path, &config, &past, seed, clock.now())).transpose()?;
+    let (past, file) = record::past(&config, taken, clock.now(), &mut notices)?;
+    let writer = file.map(|path| record::open(&path, &config, &past, seed, clock.now())).transpose()?;
 
-    let meter = Arc::new(Meter::new(proxy::Config::new(config.listen).threads.get()));
-    let balancer = traffic::balance::build(&config.proxy.algorithm).hint("see `autoscale run --help`")?;
-    let pool = Pool::new(balancer, config.proxy.max_in_flight.and_then(NonZeroU32::new));
-    let (drained_out, drained) = mpsc::channel(DRAINED_MAX);
-    let on_drained: DrainNotice = Arc::new(move |id: WorkerId| {
-        // See DRAINED_MAX.
-        let _ = drained_out.try_send(id);
-    });
-    let proxy = start_proxy(&config, seed, taken, &mut notices, |settings| {
-        Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
-    })?;
-
+    let Balancing { pool, meter, proxy, drained } = balance(&config, seed, clock, taken, &mut notices)?;
     let wires = wires(proxy.router(), Arc::clone(&pool), drained);
     let mut local = Local::start(supervisor_config(&config, seed)?, clock, wires)
         .await
@@ -99,12 +87,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     notices.extend(local.take_notices());
     let steering = local.steering();
 
-    let mut controller = Controller::new(config.control.clone()).hint("see `autoscale policy show`")?;
-    controller.resume(&past.cycles);
-    let first = past.desired().unwrap_or(config.control.min).clamp(config.control.min, config.control.max);
-    if past.desired().is_some() {
-        notices.push(format!("taking up the earlier run: {first} workers desired"));
-    }
+    let (controller, first) = take_up(&config, &past, &mut notices)?;
     local.scale_to(first).await?;
 
     let (commands, commands_in) = mpsc::channel(ORDERS_MAX);
@@ -121,15 +104,10 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         commands: &commands,
         stop: &stop,
         reload: &reload,
-        health: writer.as_ref().and_then(|writer| {
-            writer.lock().as_ref().map(|writer| {
-                let health: Arc<dyn Fn() -> Health + Send + Sync> = Arc::new(writer.watch());
-                health
-            })
-        }),
+        health: writer.as_ref().and_then(health),
     });
     let admin_stop = CancellationToken::new();
-    let admin_server = start_admin(&config, ports, clock, &admin_stop, taken, &mut notices).await?;
+    let admin_server = listeners::admin_api(&config, ports, clock, &admin_stop, taken, &mut notices).await?;
 
     let loop_stop = CancellationToken::new();
     let turning = Loop {
@@ -159,6 +137,53 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         admin_stop,
         loop_stop,
     })
+}
+
+/// The balancer and what it counts with.
+struct Balancing {
+    pool: Arc<Pool>,
+    meter: Arc<Meter>,
+    proxy: Proxy,
+    drained: mpsc::Receiver<WorkerId>,
+}
+
+fn balance(
+    config: &Config,
+    seed: u64,
+    clock: Clock,
+    taken: Taken,
+    notices: &mut Vec<String>,
+) -> anyhow::Result<Balancing> {
+    let meter = Arc::new(Meter::new(proxy::Config::new(config.listen).threads.get()));
+    let balancer = traffic::balance::build(&config.proxy.algorithm).hint("see `autoscale run --help`")?;
+    let pool = Pool::new(balancer, config.proxy.max_in_flight.and_then(NonZeroU32::new));
+    let (drained_out, drained) = mpsc::channel(DRAINED_MAX);
+    let on_drained: DrainNotice = Arc::new(move |id: WorkerId| {
+        // See DRAINED_MAX.
+        let _ = drained_out.try_send(id);
+    });
+    let proxy = listeners::balancer(config, seed, taken, notices, |settings| {
+        Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
+    })?;
+    Ok(Balancing { pool, meter, proxy, drained })
+}
+
+/// A controller that goes on where the past ended, and how many workers to begin with.
+fn take_up(config: &Config, past: &Past, notices: &mut Vec<String>) -> anyhow::Result<(Controller, u32)> {
+    let control = &config.control;
+    let mut controller = Controller::new(control.clone()).hint("see `autoscale policy show`")?;
+    controller.resume(&past.cycles);
+    let Some(desired) = past.desired() else { return Ok((controller, control.min)) };
+    let first = desired.clamp(control.min, control.max);
+    notices.push(format!("taking up the earlier run: {first} workers desired"));
+    Ok((controller, first))
+}
+
+/// A view of how recording goes that outlives the writer.
+fn health(writer: &Arc<Mutex<Option<Writer>>>) -> Option<Arc<dyn Fn() -> Health + Send + Sync>> {
+    let writer = writer.lock();
+    let health: Arc<dyn Fn() -> Health + Send + Sync> = Arc::new(writer.as_ref()?.watch());
+    Some(health)
 }
 
 /// Every cycle goes to the journal and to the board, from which all faces draw.
@@ -212,131 +237,6 @@ impl Running {
         }
         Ok(())
     }
-}
-
-/// The run file to write, and what is taken up from it. Without `--record` a bounded one in the
-/// state folder lets a restart after a crash go on where it was.
-fn past(
-    config: &Config,
-    taken: Taken,
-    now: Timestamp,
-    notices: &mut Vec<String>,
-) -> anyhow::Result<(Past, Option<RecordPath>)> {
-    if let Some(path) = &config.record {
-        let past = session::past(path, now, false)
-            .coded("name another file with --record, or move this one away", FAILED)?;
-        return Ok((past, Some(RecordPath { path: path.clone(), keep: None })));
-    }
-    if taken == Taken::Next || config.listen.port() == 0 {
-        // A demo starts anew, and a pool without an address of its own cannot be found again.
-        return Ok((Past::default(), None));
-    }
-    let folder = session::state_folder();
-    let name =
-        format!("run-{}.db", config.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-"));
-    let path = folder.join(name);
-    let prepared = fs_err::create_dir_all(&folder)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(session::past(&path, now, true)?));
-    match prepared {
-        Ok(past) => Ok((past, Some(RecordPath { path, keep: Some(session::KEEP_UNASKED) }))),
-        Err(error) => {
-            notices.push(format!("nothing is kept for a restart: {error:#}"));
-            Ok((Past::default(), None))
-        }
-    }
-}
-
-/// Where to record, and how much is kept.
-struct RecordPath {
-    path: std::path::PathBuf,
-    keep: Option<u64>,
-}
-
-fn open_record(
-    to: &RecordPath,
-    config: &Config,
-    past: &Past,
-    seed: u64,
-    now: Timestamp,
-) -> anyhow::Result<Writer> {
-    let recorded = Recorded {
-        control: config.control.clone(),
-        resumed_cycles: past.cycles.len(),
-        command: config.pool.command.clone(),
-    };
-    let header = Header {
-        kind: Kind::Live,
-        started_at: now,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        seed,
-        config: serde_json::to_value(recorded)?,
-    };
-    Writer::open(&to.path, &header, to.keep).coded("name a file that can be written with --record", FAILED)
-}
-
-fn start_proxy(
-    config: &Config,
-    seed: u64,
-    taken: Taken,
-    notices: &mut Vec<String>,
-    start: impl Fn(proxy::Config) -> Result<Proxy, proxy::StartError>,
-) -> anyhow::Result<Proxy> {
-    let mut listen = config.listen;
-    for _ in 0..PORTS_TRIED {
-        let settings =
-            proxy::Config { seed, queue_timeout: config.proxy.queue_timeout, ..proxy::Config::new(listen) };
-        match start(settings) {
-            Ok(proxy) => {
-                if listen != config.listen {
-                    notices.push(format!("port {} is taken: balancing on {listen}", config.listen.port()));
-                }
-                return Ok(proxy);
-            }
-            Err(proxy::StartError::Listen { cause, .. })
-                if taken == Taken::Next && cause.kind() == std::io::ErrorKind::AddrInUse =>
-            {
-                listen.set_port(listen.port().wrapping_add(1));
-            }
-            Err(error) => {
-                let advice = "choose another address with --listen; port 0 takes any free one";
-                return Err(coded(error.into(), advice, FAILED));
-            }
-        }
-    }
-    Err(coded(anyhow::anyhow!("no free port from {} on", config.listen), "choose one with --listen", FAILED))
-}
-
-async fn start_admin(
-    config: &Config,
-    ports: Arc<Ports>,
-    clock: Clock,
-    stop: &CancellationToken,
-    taken: Taken,
-    notices: &mut Vec<String>,
-) -> anyhow::Result<admin::Handle> {
-    let mut listen = config.admin;
-    for _ in 0..PORTS_TRIED {
-        let settings = AdminConfig { listen, token: config.admin_token.clone(), hosts: Vec::new() };
-        match admin::serve(settings, Arc::clone(&ports), clock, stop.clone()).await {
-            Ok(server) => {
-                if listen != config.admin {
-                    notices.push(format!("port {} is taken: admin API on {listen}", config.admin.port()));
-                }
-                return Ok(server);
-            }
-            Err(admin::ServeError::Bind { source, .. })
-                if taken == Taken::Next && source.kind() == std::io::ErrorKind::AddrInUse =>
-            {
-                listen.set_port(listen.port().wrapping_add(1));
-            }
-            Err(error) => {
-                let advice = error.hint();
-                return Err(coded(error.into(), advice, FAILED));
-            }
-        }
-    }
-    Err(coded(anyhow::anyhow!("no free port from {} on", config.admin), "choose one with --admin", FAILED))
 }
 
 fn wires(router: Router, pool: Arc<Pool>, drained: mpsc::Receiver<WorkerId>) -> Wires {
