@@ -64,11 +64,12 @@ fn decide(
     for step in 0..load.steps() {
         let now_ms = load.begin_ms(step);
         if step > 0 {
-            observe(&mut seen, &world, &pool, delayed.pass(world.reading()));
+            observe(&mut seen, &world, &mut pool, delayed.pass(world.reading()));
             let decision = controller.decide(&seen);
             if let Some(watch) = watch.as_mut() {
                 watch(&seen, &decision);
             }
+            std::mem::swap(&mut seen.workers, &mut pool.seen);
             let change = i64::from(decision.desired()) - i64::from(seen.fleet.desired);
             if change != 0 {
                 let when = When {
@@ -129,11 +130,12 @@ fn blank() -> Observation {
     }
 }
 
-/// Brings the one observation that is used again and again up to date.
-fn observe(seen: &mut Observation, world: &World, pool: &VirtualPool, reading: Option<Reading>) {
+/// Brings the one observation that is used again and again up to date. It borrows the pool's
+/// workers, which must be given back: to copy them would cost more than the decision.
+fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, reading: Option<Reading>) {
     seen.at = moment(world.now_ms);
     seen.fleet = pool.status();
-    seen.workers.clone_from(&pool.seen);
+    std::mem::swap(&mut seen.workers, &mut pool.seen);
     seen.traffic = reading.as_ref().map(|reading| window(world, reading));
     let delayed = reading.as_ref().is_some_and(|reading| reading.until_ms < world.now_ms);
     for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {

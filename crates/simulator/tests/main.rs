@@ -1,0 +1,4 @@
+//! The simulator on recorded traces.
+
+mod public;
+mod reference;

@@ -1,0 +1,108 @@
+//! The recorded traces beside this file, and what must hold on every one of them.
+
+use std::time::Duration;
+
+use control::PolicyConfig;
+use simulator::trace::{Kind, Told};
+use simulator::{Contest, Contestant, ContestantKind, Scenario, Score, Trace};
+
+/// Name and text of each trace.
+const TEXTS: [(&str, &str); 5] = [
+    ("cpu_ec2_ac20cd_300s", include_str!("traces/cpu_ec2_ac20cd_300s.csv")),
+    ("llm_azure_conversation_1s", include_str!("traces/llm_azure_conversation_1s.csv")),
+    ("llm_client_batch_600s", include_str!("traces/llm_client_batch_600s.csv")),
+    ("web_elb_requests_300s", include_str!("traces/web_elb_requests_300s.csv")),
+    ("web_worldcup98_match_1s", include_str!("traces/web_worldcup98_match_1s.csv")),
+];
+
+/// All of them.
+pub(crate) fn traces() -> Vec<Trace> {
+    TEXTS.iter().map(|(name, text)| Trace::read(name, text, &Told::default()).unwrap()).collect()
+}
+
+/// A policy by name and settings.
+pub(crate) fn policy(name: &str, policy: &str, settings: serde_json::Value) -> Contestant {
+    let settings = settings.as_object().unwrap().clone();
+    let config = PolicyConfig { name: policy.to_owned(), settings };
+    Contestant { name: name.to_owned(), kind: ContestantKind::Policy(config) }
+}
+
+fn yardsticks() -> Vec<Contestant> {
+    let named = |name: &str, kind| Contestant { name: name.to_owned(), kind };
+    vec![
+        named("optimal", ContestantKind::Optimal),
+        named("best_static", ContestantKind::BestStatic),
+        named("static:20", ContestantKind::Static(20)),
+    ]
+}
+
+#[test]
+fn buckets_are_recognised() {
+    let found: Vec<(u64, usize)> =
+        traces().iter().map(|trace| (trace.bucket.as_secs(), trace.hygiene.gaps)).collect();
+    assert_eq!(found, [(300, 0), (1, 0), (600, 0), (300, 1), (1, 0)]);
+    assert!(
+        traces().iter().all(|trace| trace.kind == Kind::RequestsPerBucket && trace.hygiene.broken_total == 0)
+    );
+}
+
+/// Every policy there is, with its defaults, wherever those can be built.
+#[test]
+fn nobody_beats_the_optimum() {
+    let mut traces = traces();
+    for trace in &mut traces {
+        // A day of each is enough for a property, and quick also where nothing is optimised.
+        let day = 86_400 / trace.bucket.as_secs().max(1);
+        trace.values.truncate(usize::try_from(day).unwrap());
+    }
+    let scenario = Scenario::default();
+    let mut contestants = yardsticks();
+    for entry in control::POLICIES {
+        let contestant = policy(entry.name, entry.name, serde_json::json!({}));
+        let ContestantKind::Policy(config) = &contestant.kind else { continue };
+        if simulator::fluid::controller(config.clone(), &scenario).is_ok() {
+            contestants.push(contestant);
+        }
+    }
+    assert!(contestants.len() > yardsticks().len() + 1, "hardly any policy could be built");
+    for (kappa, start_up_s) in [(10.0, 30), (100.0, 2), (10.0, 120)] {
+        let scenario = Scenario { kappa, ..Scenario::default() };
+        let start_ups = [Duration::from_secs(start_up_s)];
+        let contest = Contest {
+            traces: &traces,
+            contestants: &contestants,
+            start_ups: &start_ups,
+            scenario: &scenario,
+        };
+        for score in contest.run(2, &|| ()).unwrap() {
+            let what = format!(
+                "{} on {} at {} s: {}",
+                score.policy, score.trace, score.start_up_s, score.cost_ratio
+            );
+            assert!(score.cost_ratio >= 1.0 - 1e-9, "{what}");
+            assert!(score.policy != "optimal" || score.cost_ratio < 1.0 + 1e-9, "{what}");
+            let parts = score.cost_parts;
+            let sum = parts.used + parts.waste + parts.lateness + parts.churn;
+            assert!((sum - score.cost_ratio).abs() < 1e-6, "{what}: the parts make {sum}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let traces = traces();
+    let scenario = Scenario::default();
+    let mut contestants = yardsticks();
+    contestants.push(policy("hpa", "hpa", serde_json::json!({})));
+    let start_ups = [2, 120].map(Duration::from_secs);
+    let contest = Contest {
+        traces: &traces[1..3],
+        contestants: &contestants,
+        start_ups: &start_ups,
+        scenario: &scenario,
+    };
+    let text = |scores: Vec<Score>| serde_json::to_string(&scores).unwrap();
+    let one = text(contest.run(1, &|| ()).unwrap());
+    assert_eq!(one, text(contest.run(3, &|| ()).unwrap()));
+    assert_eq!(one, text(contest.run(1, &|| ()).unwrap()));
+}
