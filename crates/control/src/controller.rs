@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Cycle;
-use crate::decision::{Because, Blocked, Boost, Decision, InForce, Step, Text};
-use crate::limits::{Limits, Meets, bounds};
+use crate::decision::{Because, Blocked, Boost, Decision, Flip, InForce, Step, Text};
+use crate::limits::{Limited, Limits, Meets, bounds};
 use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
 
@@ -128,6 +128,9 @@ impl Controller {
             said.blocked_by = vec![Blocked { by: order.rule.clone(), until, because: order.because.clone() }];
             said.nearest_flip = None;
             overruled = Some(std::mem::replace(&mut said.step, order));
+        }
+        if overruled.is_none() {
+            said.nearest_flip = said.nearest_flip.or_else(|| later(seen.at, &said, &limited));
         }
         said.blocked_by.extend(limited.blocked_by);
         said.blocked_by.extend(refused);
@@ -262,6 +265,13 @@ impl Controller {
             held_until: self.held.as_ref().and_then(|held| held.until),
         }
     }
+}
+
+/// When a limit that took a change back will let it pass: what must differ is the time.
+fn later(now: Timestamp, said: &Recommendation, limited: &Limited) -> Option<Flip> {
+    let until = limited.blocked_by.iter().filter_map(|blocked| blocked.until).max()?;
+    let left = until.duration_since(now).as_secs_f64();
+    Some(Flip { replicas: said.step.replicas, because: Because::new("in {left} s it may", [("left", left)]) })
 }
 
 #[cfg(test)]

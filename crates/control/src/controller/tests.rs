@@ -113,6 +113,41 @@ fn waiting_requests_wake_the_first_worker() {
 }
 
 #[test]
+fn a_boost_raises_the_floor_at_once_and_ends() {
+    let mut config = config("threshold", json!({}));
+    config.interval = Duration::from_secs(60);
+    let mut controller = Controller::new(config).unwrap();
+    assert_eq!(controller.decide(&pool(0.0, &[20.0])).desired(), 1);
+    let mut seen = pool(1.0, &[20.0]);
+    order(&mut seen, Command::Boost { min: 4, until: moment(30.0), by: "test".to_owned() });
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.deciding().rule.as_ref()), (4, "boost"));
+    assert_eq!(decision.boost.map(|boost| boost.min), Some(4));
+    assert_eq!(controller.decide(&pool(60.0, &[1.0; 4])).boost, None);
+}
+
+#[test]
+fn a_window_says_when_the_change_may_come() {
+    let mut controller = Controller::new(config("hpa", json!({}))).unwrap();
+    let decision = controller.decide(&pool(0.0, &[5.0; 3]));
+    assert_eq!((decision.recommended.replicas, decision.desired()), (1, 3));
+    let flip = decision.nearest_flip.unwrap();
+    assert_eq!((flip.replicas, flip.because.to_string().as_str()), (1, "in 300 s it may"));
+}
+
+#[test]
+fn a_budget_of_starts_holds_for_any_policy() {
+    let limits = json!({"limits": {"flap_budget": {"starts": 2, "within": "60s"}}, "cooldown_up": 0});
+    let mut controller = Controller::new(config("threshold", limits)).unwrap();
+    assert_eq!(controller.decide(&pool(0.0, &[90.0; 1])).desired(), 2);
+    assert_eq!(controller.decide(&pool(10.0, &[90.0; 2])).desired(), 3);
+    let decision = controller.decide(&pool(20.0, &[90.0; 3]));
+    assert_eq!((decision.desired(), decision.blocked_by[0].by.as_ref()), (3, "flap_budget"));
+    assert_eq!(decision.blocked_by[0].until, Some(moment(60.0)));
+    assert_eq!(controller.decide(&pool(60.0, &[90.0; 3])).desired(), 4);
+}
+
+#[test]
 fn time_standing_still_or_going_back_is_survived() {
     let mut controller = controller();
     for at in [5.0, 5.0, 3.0, -100.0, 6.0] {
