@@ -1,10 +1,15 @@
 //! Being told to stop: the first signal asks, the second forces.
 
+use std::time::Duration;
+
+use clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::output;
 
+/// Within this time a second signal is an echo of the first. No person is as quick.
+const ECHO: Duration = Duration::from_millis(20);
 /// Exit code after a second Ctrl-C.
 const FORCED_INT: i32 = 130;
 /// Exit code after a second TERM.
@@ -24,7 +29,7 @@ pub(crate) async fn asked() {
     }
 }
 
-/// Cancels `stop` at the first INT, TERM or QUIT and ends the process at the second. Workers
+/// Cancels `stop` at the first INT or TERM and ends the process at the second. Workers
 /// need not be thought of: the guardian ends them when this process is gone.
 pub(crate) fn listen(stop: CancellationToken) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -34,8 +39,12 @@ pub(crate) fn listen(stop: CancellationToken) -> anyhow::Result<()> {
         if stop.is_cancelled() {
             std::process::exit(forced);
         }
-        output::complain("stopping: requests are finished first (again to force)");
         stop.cancel();
+        // Wrappers such as timeout(1) signal the process and then its whole group: one wish,
+        // heard twice.
+        let echo = Clock::start();
+        let _ = echo.timeout(ECHO, either(&mut interrupt, &mut terminate)).await;
+        output::complain("stopping: requests are finished first (again to force)");
         let forced = either(&mut interrupt, &mut terminate).await;
         output::complain("forced");
         std::process::exit(forced);
