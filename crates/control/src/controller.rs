@@ -129,8 +129,8 @@ impl Controller {
             said.nearest_flip = None;
             overruled = Some(std::mem::replace(&mut said.step, order));
         }
-        if overruled.is_none() {
-            said.nearest_flip = said.nearest_flip.or_else(|| later(seen.at, &said, &limited));
+        if overruled.is_none() && said.nearest_flip.is_none() {
+            said.nearest_flip = later(seen.at, said.step.replicas, &limited);
         }
         said.blocked_by.extend(limited.blocked_by);
         said.blocked_by.extend(refused);
@@ -268,10 +268,10 @@ impl Controller {
 }
 
 /// When a limit that took a change back will let it pass: what must differ is the time.
-fn later(now: Timestamp, said: &Recommendation, limited: &Limited) -> Option<Flip> {
+fn later(now: Timestamp, replicas: u32, limited: &Limited) -> Option<Flip> {
     let until = limited.blocked_by.iter().filter_map(|blocked| blocked.until).max()?;
     let left = until.duration_since(now).as_secs_f64();
-    Some(Flip { replicas: said.step.replicas, because: Because::new("in {left} s it may", [("left", left)]) })
+    Some(Flip { replicas, because: Because::new("in {left} s it may", [("left", left)]) })
 }
 
 #[cfg(test)]
