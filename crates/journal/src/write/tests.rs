@@ -61,7 +61,7 @@ fn room() -> (tempfile::TempDir, PathBuf) {
 
 /// Has the writer's thread run `work` once all before is written, and waits for it.
 fn have_done(writer: &Writer, work: impl FnOnce(&mut Scribe) + Send + 'static) {
-    let (done, wait) = mpsc::channel();
+    let (done, wait) = mpsc::sync_channel(1);
     let task = move |scribe: &mut Scribe| {
         work(scribe);
         done.send(()).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -74,7 +75,8 @@ async fn serve(mut stream: TcpStream, manner: Manner, requests: Arc<AtomicU64>) 
             if manner.silent {
                 continue;
             }
-            tokio::time::sleep(manner.delay).await;
+            // The server is meant to be slow; nothing waits for it to be done.
+            Clock::start().sleep(manner.delay).await;
             let close = if manner.closes { "connection: close\r\n" } else { "" };
             let answer = format!(
                 "HTTP/1.1 {} Answer\r\nx-worker: w1\r\n{close}content-length: 5\r\n\r\nhello",
