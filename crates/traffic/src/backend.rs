@@ -8,10 +8,30 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 
+use crate::balance::{Draw, spread};
+use crate::health::{Ejection, Health, Probed, TargetHealth};
 use crate::{Address, BackendSample, Outcome, Pool, Route, Version, WorkerId};
 
 /// `first_request_at` of a backend that has not been given a request yet.
 const NEVER: i64 = i64::MIN;
+
+/// The estimate of latency forgets half of what it knew in about 7 s: as Finagle's peak EWMA.
+const LATENCY_DECAY: Duration = Duration::from_secs(10);
+/// A backend in slow start is given at least this share of the requests that it would be given.
+const WARMTH_MIN: f64 = 0.1;
+/// A weight that nobody has set by hand.
+const NOT_BY_HAND: u32 = u32::MAX;
+
+/// What all backends of a pool share, and the pool may change under load.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Requests waiting for a lease; here, so that a lease that ends asks it without going through
+    /// the pool.
+    pub(crate) waiting: CachePadded<AtomicU32>,
+    pub(crate) in_flight_max: AtomicU32,
+    pub(crate) slow_start_micros: AtomicU64,
+    pub(crate) ejection: Ejection,
+}
 
 /// One worker in a [`Pool`]. It outlives its route: requests in flight and counts survive every
 /// change of membership, until the worker has been retired and has drained.
@@ -21,39 +41,38 @@ pub struct Backend {
     address: Address,
     version: Version,
     weight: AtomicU32,
-    in_flight_max: u32,
+    weight_by_hand: AtomicU32,
+    health: Health,
+    latency_nanos: AtomicU64,
+    latency_at_micros: AtomicI64,
     in_flight: CachePadded<AtomicU32>,
     retired: AtomicBool,
     requests: AtomicU64,
     failures: AtomicU64,
     service_nanos: AtomicU64,
     first_request_at_micros: AtomicI64,
-    /// Requests waiting for a lease in the whole pool; shared, so that a lease that ends asks it
-    /// without going through the pool.
-    waiting: Arc<CachePadded<AtomicU32>>,
+    shared: Arc<Shared>,
     pool: Weak<Pool>,
 }
 
 impl Backend {
-    pub(crate) fn new(
-        route: &Route,
-        in_flight_max: u32,
-        waiting: Arc<CachePadded<AtomicU32>>,
-        pool: Weak<Pool>,
-    ) -> Self {
+    pub(crate) fn new(route: &Route, shared: Arc<Shared>, pool: Weak<Pool>) -> Self {
         Self {
             id: route.id,
             address: route.address.clone(),
             version: route.version,
             weight: AtomicU32::new(route.weight),
-            in_flight_max,
+            weight_by_hand: AtomicU32::new(NOT_BY_HAND),
+            health: Health::default(),
+            latency_nanos: AtomicU64::new(0),
+            latency_at_micros: AtomicI64::new(NEVER),
             in_flight: CachePadded::new(AtomicU32::new(0)),
             retired: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             service_nanos: AtomicU64::new(0),
             first_request_at_micros: AtomicI64::new(NEVER),
-            waiting,
+            shared,
             pool,
         }
     }
@@ -73,9 +92,72 @@ impl Backend {
         self.version
     }
 
-    /// Its share under weighted balancing, relative to the others.
+    /// Its share under weighted balancing, relative to the others; one with 0 gets no request.
     pub fn weight(&self) -> u32 {
-        self.weight.load(Relaxed)
+        match self.weight_by_hand.load(Relaxed) {
+            NOT_BY_HAND => self.weight.load(Relaxed),
+            weight => weight,
+        }
+    }
+
+    /// Sets its share, whatever its route says; `None` gives it back to the route.
+    pub fn set_weight(&self, weight: Option<u32>) {
+        self.weight_by_hand.store(weight.unwrap_or(NOT_BY_HAND), Relaxed);
+    }
+
+    /// How long requests take here, by recent ones: a slow answer counts at once, and is forgotten
+    /// over time. Zero while nothing is known.
+    pub fn latency(&self, at: Timestamp) -> Duration {
+        let since = self.latency_at_micros.load(Relaxed);
+        if since == NEVER {
+            return Duration::ZERO;
+        }
+        Duration::from_nanos(self.latency_nanos.load(Relaxed)).mul_f64(kept_since(since, at))
+    }
+
+    /// Whether neither probes nor its own answers have taken it out of service.
+    pub fn is_in_service(&self, at: Timestamp) -> bool {
+        self.health.is_in_service(at)
+    }
+
+    /// What probes say of it.
+    pub fn probed(&self) -> Probed {
+        self.health.probed()
+    }
+
+    /// Takes up what probes say of it.
+    pub fn set_probed(&self, probed: Probed) {
+        self.health.set_probed(probed);
+    }
+
+    /// Its line in a listing of target health.
+    pub fn target_health(&self, at: Timestamp) -> TargetHealth {
+        let (state, reason) = self.health.describe(at, self.is_retired());
+        TargetHealth { id: self.id, address: self.address.clone(), state, reason }
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Whether it takes this request though it may still be warming up: for a while after its
+    /// first one it takes a growing share of those that fall to it.
+    pub(crate) fn is_warm_for(&self, draw: Draw) -> bool {
+        let slow_start = self.shared.slow_start_micros.load(Relaxed);
+        if slow_start == 0 {
+            return true;
+        }
+        let first = self.first_request_at_micros.load(Relaxed);
+        if first == NEVER {
+            return true;
+        }
+        let elapsed = u64::try_from(draw.at.as_microsecond().saturating_sub(first)).unwrap_or(0);
+        if elapsed >= slow_start {
+            return true;
+        }
+        let warmth = (elapsed as f64 / slow_start as f64).max(WARMTH_MIN);
+        let lot = spread(draw.random ^ u64::from(self.id.slot)) >> 11;
+        (lot as f64) < warmth * (1_u64 << 53) as f64
     }
 
     /// Requests at it now.
@@ -85,7 +167,11 @@ impl Backend {
 
     /// Whether it has as many requests as it may have.
     pub fn is_full(&self) -> bool {
-        self.in_flight() >= self.in_flight_max
+        self.in_flight() >= self.in_flight_max()
+    }
+
+    fn in_flight_max(&self) -> u32 {
+        self.shared.in_flight_max.load(Relaxed)
     }
 
     /// Whether it has been taken out of the routes: it gets no new request.
@@ -158,11 +244,12 @@ impl Backend {
     /// Never overshoots, not even for a moment: another thread that took the overshoot for a full
     /// backend would wait for room that nobody then announces.
     fn try_increment(&self) -> bool {
-        if self.in_flight_max == u32::MAX {
+        let max = self.in_flight_max();
+        if max == u32::MAX {
             self.in_flight.fetch_add(1, SeqCst);
             return true;
         }
-        let below_max = |now: u32| (now < self.in_flight_max).then(|| now + 1);
+        let below_max = |now: u32| (now < max).then(|| now + 1);
         self.in_flight.fetch_update(SeqCst, SeqCst, below_max).is_ok()
     }
 
@@ -182,22 +269,57 @@ impl Backend {
     /// Ends a lease: counts the request out, and has the pool tell those who wait for room.
     pub(crate) fn leave(&self) {
         self.decrement();
-        if self.in_flight_max != u32::MAX
-            && self.waiting.load(SeqCst) > 0
+        if self.in_flight_max() != u32::MAX
+            && self.shared.waiting.load(SeqCst) > 0
             && let Some(pool) = self.pool.upgrade()
         {
             pool.vacated();
         }
     }
 
-    pub(crate) fn count_ended(&self, service_time: Duration, outcome: Outcome) {
+    pub(crate) fn count_ended(&self, at: Timestamp, service_time: Duration, outcome: Outcome) {
         self.requests.fetch_add(1, Relaxed);
-        if !outcome.is_completion() {
+        let failed = !outcome.is_completion();
+        if failed {
             self.failures.fetch_add(1, Relaxed);
         }
         let nanos = u64::try_from(service_time.as_nanos()).unwrap_or(u64::MAX);
         self.service_nanos.fetch_add(nanos, Relaxed);
+        if outcome != Outcome::Answered(101) {
+            self.learn(at, service_time);
+        }
+        self.judge(at, failed);
     }
+
+    /// Takes it into account for its health that it has failed a request or not.
+    pub(crate) fn judge(&self, at: Timestamp, failed: bool) {
+        if self.health.record(failed, at, &self.shared.ejection)
+            && !self.health.is_ejected(at)
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.eject(self, at);
+        }
+    }
+
+    /// Races lose an observation now and then: the next one follows.
+    fn learn(&self, at: Timestamp, service_time: Duration) {
+        let since = self.latency_at_micros.load(Relaxed);
+        let before = Duration::from_nanos(self.latency_nanos.load(Relaxed));
+        let next = if since == NEVER || service_time >= before {
+            service_time
+        } else {
+            let kept = kept_since(since, at);
+            before.mul_f64(kept) + service_time.mul_f64(1.0 - kept)
+        };
+        self.latency_nanos.store(u64::try_from(next.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.latency_at_micros.store(at.as_microsecond(), Relaxed);
+    }
+}
+
+/// The share (0–1) of an estimate made at `since_micros` that still holds.
+fn kept_since(since_micros: i64, at: Timestamp) -> f64 {
+    let elapsed = u64::try_from(at.as_microsecond().saturating_sub(since_micros)).unwrap_or(0);
+    (-Duration::from_micros(elapsed).as_secs_f64() / LATENCY_DECAY.as_secs_f64()).exp()
 }
 
 #[cfg(test)]

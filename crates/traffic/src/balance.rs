@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Backend, WorkerId};
+use crate::{Backend, Version, WorkerId};
 
+mod consistent_hash;
 mod least_connections;
+mod p2c_peak_ewma;
+mod random;
 mod round_robin;
+mod sticky_cookie;
+mod weighted_round_robin;
 
 pub use least_connections::LeastConnections;
 pub use round_robin::RoundRobin;
@@ -18,7 +23,15 @@ pub use round_robin::RoundRobin;
 pub const DEFAULT: &str = "least_connections";
 
 /// Every algorithm, by name.
-pub const BALANCERS: &[Entry] = &[least_connections::ENTRY, round_robin::ENTRY];
+pub const BALANCERS: &[Entry] = &[
+    least_connections::ENTRY,
+    round_robin::ENTRY,
+    weighted_round_robin::ENTRY,
+    p2c_peak_ewma::ENTRY,
+    random::ENTRY,
+    consistent_hash::ENTRY,
+    sticky_cookie::ENTRY,
+];
 
 /// A row of [`BALANCERS`].
 #[derive(Clone, Copy, Debug)]
@@ -62,26 +75,43 @@ pub struct Draw {
     pub random: u64,
     /// What requests that belong together share; equal keys may be sent to equal backends.
     pub key: u64,
+    /// The backend that the client was with before, where that is kept.
+    pub stick_to: Option<WorkerId>,
 }
 
 /// Chooses among ready backends. Called by many threads at once.
 pub trait Balancer: Send + Sync + fmt::Debug {
     /// The index of the backend that takes the next request; `None` when none is eligible.
     fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize>;
+
+    /// Whether clients are to be told which backend they were with, so that they can say so.
+    fn is_sticky(&self) -> bool {
+        false
+    }
 }
 
-/// The ready backends as a balancer sees them: those that may not take this request (full,
-/// retired a moment ago, or to be avoided) keep their index but cannot be looked at.
+/// The ready backends as a balancer sees them: those that may not take this request (full, retired
+/// a moment ago, out of service, of another version, or to be avoided) keep their index but cannot
+/// be looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidates<'a> {
     ready: &'a [Arc<Backend>],
-    avoid: Option<WorkerId>,
+    rule: Rule,
+}
+
+/// Who may take a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    pub(crate) avoid: Option<WorkerId>,
+    /// Where all are out of service, all are in: one of them may answer yet.
+    pub(crate) panic: bool,
+    pub(crate) version: Option<Version>,
+    pub(crate) draw: Draw,
 }
 
 impl<'a> Candidates<'a> {
-    /// All of `ready` but `avoid`.
-    pub fn new(ready: &'a [Arc<Backend>], avoid: Option<WorkerId>) -> Self {
-        Self { ready, avoid }
+    pub(crate) fn new(ready: &'a [Arc<Backend>], rule: Rule) -> Self {
+        Self { ready, rule }
     }
 
     /// How many indices there are, eligible or not.
@@ -94,10 +124,48 @@ impl<'a> Candidates<'a> {
         self.ready.is_empty()
     }
 
+    /// Who is at `index`, eligible or not.
+    pub fn id(&self, index: usize) -> Option<WorkerId> {
+        self.ready.get(index).map(|backend| backend.id())
+    }
+
     /// The backend at `index`, if it may take the request.
     pub fn get(&self, index: usize) -> Option<&'a Backend> {
         let backend = self.ready.get(index)?;
-        let eligible = Some(backend.id()) != self.avoid && !backend.is_retired() && !backend.is_full();
+        let Rule { avoid, panic, version, draw } = self.rule;
+        let eligible = Some(backend.id()) != avoid
+            && !backend.is_retired()
+            && !backend.is_full()
+            && backend.weight() > 0
+            && version.is_none_or(|version| version == backend.version())
+            && (panic || backend.is_in_service(draw.at) && backend.is_warm_for(draw));
         eligible.then_some(backend)
     }
+
+    /// An eligible index by lot, other than `except`. Neighbours of those that are not eligible
+    /// are not favoured while most are.
+    fn by_lot(&self, mut lot: u64, except: Option<usize>) -> Option<usize> {
+        let len = u64::try_from(self.len()).ok().filter(|len| *len > 0)?;
+        let is_eligible = |index: &usize| Some(*index) != except && self.get(*index).is_some();
+        let mut start = 0;
+        for _ in 0..LOTS_MAX {
+            start = usize::try_from(lot % len).unwrap_or_default();
+            if is_eligible(&start) {
+                return Some(start);
+            }
+            lot = spread(lot);
+        }
+        (start..self.len()).chain(0..start).find(is_eligible)
+    }
+}
+
+/// After so many lots in vain hardly anyone is eligible, and the next one who is will do.
+const LOTS_MAX: u32 = 8;
+
+/// Bits that look nothing like those they come from (SplitMix64's finish).
+pub(crate) fn spread(bits: u64) -> u64 {
+    let bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }

@@ -8,14 +8,20 @@
 
 pub mod backend;
 pub mod balance;
+mod budget;
+pub mod health;
 pub mod meter;
 pub mod pool;
+mod rate;
 pub mod route;
 pub mod window;
 
 pub use backend::Backend;
 pub use balance::{BALANCERS, Balancer, Candidates, Draw};
+pub use budget::RetryBudget;
+pub use health::{Ejection, ProbeCount, Probed, TargetHealth};
 pub use meter::{Arrival, Meter, Outcome, Reading, Shard};
 pub use pool::{Lease, Pool, Watcher};
+pub use rate::RateLimit;
 pub use route::{Address, Route, Version, WorkerId};
 pub use window::{BackendSample, Latency, Sample, Window};

@@ -2,17 +2,20 @@
 
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::balance::{Balancer, Candidates, Draw};
-use crate::{Backend, BackendSample, Outcome, Route, WorkerId};
+use crate::backend::Shared;
+use crate::balance::{Balancer, Candidates, Draw, Rule, spread};
+use crate::health::{Ejection, TargetHealth};
+use crate::{Backend, BackendSample, Outcome, Route, Version, WorkerId};
 
 /// How often one `lease` picks again because its choice was retired or filled under its hands;
 /// each round needs another thread to have got in first, so this many in a row means overload,
@@ -40,12 +43,33 @@ pub trait Watcher: Send + Sync {
 #[derive(Debug)]
 pub struct Pool {
     ready: ArcSwap<Vec<Arc<Backend>>>,
-    balancer: Box<dyn Balancer>,
-    in_flight_max: u32,
-    waiting: Arc<CachePadded<AtomicU32>>,
+    balancer: ArcSwap<Box<dyn Balancer>>,
+    split: ArcSwapOption<Split>,
+    shared: Arc<Shared>,
     roster: Mutex<Roster>,
     watcher: OnceLock<Weak<dyn Watcher>>,
     this: Weak<Pool>,
+}
+
+/// How requests are shared out among versions of the app.
+#[derive(Debug)]
+struct Split {
+    shares: Vec<(Version, u32)>,
+    total: u64,
+}
+
+impl Split {
+    fn version(&self, draw: Draw) -> Option<Version> {
+        let mut lot = spread(draw.random.rotate_left(32)).checked_rem(self.total)?;
+        let wins = |(_, share): &&(Version, u32)| match lot.checked_sub(u64::from(*share)) {
+            Some(left) => {
+                lot = left;
+                false
+            }
+            None => true,
+        };
+        self.shares.iter().find(wins).map(|(version, _)| *version)
+    }
 }
 
 /// What writers know; no request takes its lock unless it is the last of a retired backend.
@@ -71,11 +95,26 @@ impl Roster {
 impl Pool {
     /// An empty pool. `in_flight_max` limits each backend's requests; `None` sets no limit.
     pub fn new(balancer: Box<dyn Balancer>, in_flight_max: Option<NonZeroU32>) -> Arc<Self> {
+        Self::with_ejection(balancer, in_flight_max, Ejection::default())
+    }
+
+    /// The same with another rule of ejection.
+    pub fn with_ejection(
+        balancer: Box<dyn Balancer>,
+        in_flight_max: Option<NonZeroU32>,
+        ejection: Ejection,
+    ) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            waiting: CachePadded::default(),
+            in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
+            slow_start_micros: AtomicU64::new(0),
+            ejection,
+        });
         Arc::new_cyclic(|this| Self {
             ready: ArcSwap::default(),
-            balancer,
-            in_flight_max: in_flight_max.map_or(u32::MAX, NonZeroU32::get),
-            waiting: Arc::default(),
+            balancer: ArcSwap::from_pointee(balancer),
+            split: ArcSwapOption::empty(),
+            shared,
             roster: Mutex::default(),
             watcher: OnceLock::new(),
             this: this.clone(),
@@ -109,12 +148,7 @@ impl Pool {
                     known.set_retired(false);
                     known
                 }
-                None => Arc::new(Backend::new(
-                    route,
-                    self.in_flight_max,
-                    Arc::clone(&self.waiting),
-                    self.this.clone(),
-                )),
+                None => Arc::new(Backend::new(route, Arc::clone(&self.shared), self.this.clone())),
             };
             next.push(backend);
         }
@@ -130,18 +164,89 @@ impl Pool {
         retired
     }
 
+    /// Changes the algorithm; leases taken stay as they are.
+    pub fn set_balancer(&self, balancer: Box<dyn Balancer>) {
+        self.balancer.store(Arc::new(balancer));
+    }
+
+    /// Whether the algorithm wants clients to remember their backend.
+    pub fn is_sticky(&self) -> bool {
+        self.balancer.load().is_sticky()
+    }
+
+    /// Changes each backend's limit of requests. More are left to end by themselves.
+    pub fn set_in_flight_max(&self, in_flight_max: Option<NonZeroU32>) {
+        self.shared.in_flight_max.store(in_flight_max.map_or(u32::MAX, NonZeroU32::get), SeqCst);
+        self.vacated();
+    }
+
+    /// How long after its first request a backend takes less than its share; zero for not at all.
+    pub fn set_slow_start(&self, length: Duration) {
+        let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        self.shared.slow_start_micros.store(micros, Relaxed);
+    }
+
+    /// Shares requests out among versions in these proportions; a version that is not named gets
+    /// none, and one without a free backend leaves its share to the others. Empty: no split.
+    pub fn set_split(&self, shares: &[(Version, u32)]) {
+        let total = shares.iter().map(|(_, share)| u64::from(*share)).sum();
+        let split = (total > 0).then(|| Arc::new(Split { shares: shares.to_vec(), total }));
+        self.split.store(split);
+    }
+
     /// Gives the next request a backend other than `avoid`; `None` when none is ready or all are
-    /// full.
+    /// full. Where all are out of service, all are tried.
     pub fn lease(&self, draw: Draw, avoid: Option<WorkerId>) -> Option<Lease> {
+        let split = self.split.load();
+        let version = split.as_ref().and_then(|split| split.version(draw));
+        let rule = Rule { avoid, panic: false, version, draw };
+        if let Some(lease) = self.lease_by(rule) {
+            return Some(lease);
+        }
+        if version.is_some()
+            && let Some(lease) = self.lease_by(Rule { version: None, ..rule })
+        {
+            return Some(lease);
+        }
+        let ready = self.ready.load();
+        let none_in_service = || !ready.iter().any(|b| b.is_in_service(draw.at) && b.is_warm_for(draw));
+        (!ready.is_empty() && none_in_service())
+            .then(|| self.lease_by(Rule { panic: true, version: None, ..rule }))
+            .flatten()
+    }
+
+    fn lease_by(&self, rule: Rule) -> Option<Lease> {
+        let balancer = self.balancer.load();
         for _ in 0..PICKS_MAX {
             let ready = self.ready.load();
-            let index = self.balancer.pick(Candidates::new(&ready, avoid), draw)?;
+            let index = balancer.pick(Candidates::new(&ready, rule), rule.draw)?;
             let backend = &ready[index];
-            if backend.try_enter(draw.at) {
-                return Some(Lease { backend: Arc::clone(backend), leased_at: draw.at });
+            if backend.try_enter(rule.draw.at) {
+                return Some(Lease { backend: Arc::clone(backend), leased_at: rule.draw.at });
             }
         }
         None
+    }
+
+    /// Takes a backend out of service for a while, unless that left fewer than half of them in it,
+    /// or most of the others fail too: then it is not the backend.
+    pub(crate) fn eject(&self, backend: &Backend, at: Timestamp) {
+        let roster = self.roster.lock();
+        let others = || roster.routed.iter().filter(|other| other.id() != backend.id());
+        let left = others().filter(|other| other.is_in_service(at)).count();
+        let sound = others().filter(|other| other.is_in_service(at) && !other.health().is_failing()).count();
+        if left * 2 >= roster.routed.len() && sound * 2 >= left && left > 0 {
+            backend.health().eject(at, &self.shared.ejection);
+        }
+    }
+
+    /// Each routed or draining backend's health, in order of id.
+    pub fn target_health(&self, at: Timestamp) -> Vec<TargetHealth> {
+        let roster = self.roster.lock();
+        let all = roster.routed.iter().chain(&roster.draining);
+        let mut list: Vec<TargetHealth> = all.map(|backend| backend.target_health(at)).collect();
+        list.sort_unstable_by_key(|target| target.id);
+        list
     }
 
     /// The ready backends now.
@@ -162,17 +267,17 @@ impl Pool {
     /// precedes waiting: then either that attempt sees the room, or whoever makes room sees the
     /// request waiting.
     pub fn set_waiting(&self, requests: u32) {
-        self.waiting.store(requests, SeqCst);
+        self.shared.waiting.store(requests, SeqCst);
     }
 
     /// Requests that wait for a lease now.
     pub fn waiting(&self) -> u32 {
-        self.waiting.load(SeqCst)
+        self.shared.waiting.load(SeqCst)
     }
 
     /// Whether a backend has a limit of requests, so that a lease that ends can help a waiting one.
     pub fn is_limited(&self) -> bool {
-        self.in_flight_max != u32::MAX
+        self.shared.in_flight_max.load(Relaxed) != u32::MAX
     }
 
     /// Reports `id` as drained if it is retired and empty.
@@ -233,7 +338,12 @@ impl Lease {
     /// Ends it at `at`, counting the request as one that the backend has ended, well or badly.
     pub fn finish(self, at: Timestamp, outcome: Outcome) {
         let service_time = Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default();
-        self.backend.count_ended(service_time, outcome);
+        self.backend.count_ended(at, service_time, outcome);
+    }
+
+    /// Ends it at `at`: the backend could not be connected to, and never knew of the request.
+    pub fn unreached(self, at: Timestamp) {
+        self.backend.judge(at, true);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The data plane from outside.
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
+mod fairness;
+mod health;
 mod meter;
 mod pool;
 mod stress;

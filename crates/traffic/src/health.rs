@@ -1,0 +1,290 @@
+//! Whether a backend is in service: what probes say of it, and what its answers say.
+//!
+//! Both may only narrow the ready set. Counts, not percentages, decide how far: a pool is small.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, WorkerId};
+
+/// `out_until` of a backend that is in service.
+const IN_SERVICE: i64 = i64::MIN;
+/// Ejections in a row beyond which the time out is no longer doubled: by then it is at its longest.
+const DOUBLINGS_MAX: u32 = 16;
+
+/// When a backend's own answers take it out of service, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ejection {
+    /// So many failures in a row (5xx, broken transfers, refused connections); 0 never ejects.
+    pub consecutive: u32,
+    /// Or this share of a window's requests (0–1),
+    pub failure_ratio: f64,
+    /// of which there must be this many.
+    pub volume_min: u32,
+    /// Length of a window.
+    pub window: Duration,
+    /// How long the first time; each further one is twice as long as the last,
+    pub base: Duration,
+    /// up to this.
+    pub longest: Duration,
+}
+
+impl Default for Ejection {
+    /// Envoy's five in a row; its other numbers are for hundreds of hosts and are scaled to few.
+    fn default() -> Self {
+        Self {
+            consecutive: 5,
+            failure_ratio: 0.5,
+            volume_min: 20,
+            window: Duration::from_secs(10),
+            base: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What active probes have found, in the words of an ALB's target health.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probed {
+    /// Nobody probes it.
+    #[default]
+    Unprobed,
+    /// Not probed often enough yet; not in service.
+    Initial,
+    /// In service.
+    Healthy,
+    /// It answered with another status than was expected; not in service.
+    Mismatch,
+    /// It did not answer in time; not in service.
+    TimedOut,
+    /// It could not be connected to, or broke off; not in service.
+    Failed,
+}
+
+impl Probed {
+    const ALL: [Self; 6] =
+        [Self::Unprobed, Self::Initial, Self::Healthy, Self::Mismatch, Self::TimedOut, Self::Failed];
+
+    fn is_in_service(self) -> bool {
+        matches!(self, Self::Unprobed | Self::Healthy)
+    }
+}
+
+/// One backend's line in a listing of target health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetHealth {
+    /// The worker.
+    pub id: WorkerId,
+    /// Where it listens.
+    pub address: Address,
+    /// `healthy`, `unhealthy`, `initial` or `draining`.
+    pub state: &'static str,
+    /// Why, as ALB codes say it; empty for a healthy one.
+    pub reason: &'static str,
+}
+
+/// Counts probes: so many alike in a row change the verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeCount {
+    healthy_threshold: u32,
+    unhealthy_threshold: u32,
+    verdict: Probed,
+    passed: u32,
+    failed: u32,
+}
+
+impl ProbeCount {
+    /// Nothing probed yet. Thresholds of 0 are taken for 1.
+    pub fn new(healthy_threshold: u32, unhealthy_threshold: u32) -> Self {
+        let (healthy_threshold, unhealthy_threshold) = (healthy_threshold.max(1), unhealthy_threshold.max(1));
+        Self { healthy_threshold, unhealthy_threshold, verdict: Probed::Initial, passed: 0, failed: 0 }
+    }
+
+    /// Takes one probe's result, and tells the verdict. The first success ever is enough: a new
+    /// worker is not to wait for the patience that is owed to an old one.
+    pub fn record(&mut self, result: Probed) -> Probed {
+        if result == Probed::Healthy {
+            self.passed += 1;
+            self.failed = 0;
+            if self.verdict == Probed::Initial || self.passed >= self.healthy_threshold {
+                self.verdict = Probed::Healthy;
+            }
+        } else {
+            self.failed += 1;
+            self.passed = 0;
+            if self.failed >= self.unhealthy_threshold || self.verdict != Probed::Healthy {
+                // While nothing has ever passed it is still in its beginning.
+                self.verdict = if self.verdict == Probed::Initial && self.failed < self.unhealthy_threshold {
+                    Probed::Initial
+                } else {
+                    result
+                };
+            }
+        }
+        self.verdict
+    }
+}
+
+/// One backend's health. Threads count in it without locks; a count lost to a race shifts a verdict
+/// by one request.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    probed: AtomicU8,
+    consecutive: AtomicU32,
+    window_from_micros: AtomicI64,
+    window_requests: AtomicU32,
+    window_failures: AtomicU32,
+    out_until_micros: OutUntil,
+    ejections: AtomicU32,
+}
+
+#[derive(Debug)]
+struct OutUntil(AtomicI64);
+
+impl Default for OutUntil {
+    fn default() -> Self {
+        Self(AtomicI64::new(IN_SERVICE))
+    }
+}
+
+impl Health {
+    pub(crate) fn probed(&self) -> Probed {
+        Probed::ALL[usize::from(self.probed.load(Relaxed))]
+    }
+
+    pub(crate) fn set_probed(&self, probed: Probed) {
+        self.probed.store(probed as u8, Relaxed);
+    }
+
+    pub(crate) fn is_ejected(&self, at: Timestamp) -> bool {
+        let until = self.out_until_micros.0.load(Relaxed);
+        until != IN_SERVICE && at.as_microsecond() < until
+    }
+
+    pub(crate) fn is_in_service(&self, at: Timestamp) -> bool {
+        self.probed().is_in_service() && !self.is_ejected(at)
+    }
+
+    /// Whether its last request failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.consecutive.load(Relaxed) > 0
+    }
+
+    /// Takes the end of a request. True when it ought to be ejected.
+    pub(crate) fn record(&self, failed: bool, at: Timestamp, rule: &Ejection) -> bool {
+        if rule.consecutive == 0 {
+            return false;
+        }
+        let (requests, failures) = self.count_in_window(failed, at, rule.window);
+        if !failed {
+            if self.consecutive.load(Relaxed) > 0 {
+                self.consecutive.store(0, Relaxed);
+            }
+            let until = self.out_until_micros.0.load(Relaxed);
+            if until != IN_SERVICE && at.as_microsecond() >= until {
+                // Only a real request restores a backend: it has served one since its return.
+                self.out_until_micros.0.store(IN_SERVICE, Relaxed);
+                self.ejections.store(0, Relaxed);
+            }
+            return false;
+        }
+        let in_a_row = self.consecutive.fetch_add(1, Relaxed).saturating_add(1);
+        let on_probation = self.out_until_micros.0.load(Relaxed) != IN_SERVICE;
+        let too_many =
+            requests >= rule.volume_min && f64::from(failures) >= rule.failure_ratio * f64::from(requests);
+        on_probation || in_a_row >= rule.consecutive || too_many
+    }
+
+    fn count_in_window(&self, failed: bool, at: Timestamp, window: Duration) -> (u32, u32) {
+        let now = at.as_microsecond();
+        let length = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+        if now.saturating_sub(self.window_from_micros.load(Relaxed)) >= length {
+            self.window_from_micros.store(now, Relaxed);
+            self.window_requests.store(0, Relaxed);
+            self.window_failures.store(0, Relaxed);
+        }
+        let requests = self.window_requests.fetch_add(1, Relaxed).saturating_add(1);
+        let failures = self.window_failures.fetch_add(u32::from(failed), Relaxed) + u32::from(failed);
+        (requests, failures)
+    }
+
+    /// Takes it out of service; it comes back by itself.
+    pub(crate) fn eject(&self, at: Timestamp, rule: &Ejection) {
+        let before = self.ejections.fetch_add(1, Relaxed).min(DOUBLINGS_MAX);
+        let length = rule.base.saturating_mul(2_u32.saturating_pow(before)).min(rule.longest);
+        let until = at.saturating_add(length).unwrap_or(Timestamp::MAX);
+        self.out_until_micros.0.store(until.as_microsecond(), Relaxed);
+        // Its window has had its effect.
+        self.window_from_micros.store(IN_SERVICE, Relaxed);
+    }
+
+    /// State and reason, for people.
+    pub(crate) fn describe(&self, at: Timestamp, is_retired: bool) -> (&'static str, &'static str) {
+        if is_retired {
+            return ("draining", "Target.DeregistrationInProgress");
+        }
+        match self.probed() {
+            Probed::Initial => ("initial", "Elb.InitialHealthChecking"),
+            Probed::Mismatch => ("unhealthy", "Target.ResponseCodeMismatch"),
+            Probed::TimedOut => ("unhealthy", "Target.Timeout"),
+            Probed::Failed => ("unhealthy", "Target.FailedHealthChecks"),
+            Probed::Unprobed | Probed::Healthy if self.is_ejected(at) => ("unhealthy", "Target.Ejected"),
+            Probed::Unprobed | Probed::Healthy => ("healthy", ""),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    #[test]
+    fn probes_change_the_verdict_only_in_rows() {
+        let (good, bad) = (Probed::Healthy, Probed::TimedOut);
+        let mut count = ProbeCount::new(2, 3);
+        let verdicts =
+            [bad, good, bad, bad, good, bad, bad, bad, good, good].map(|result| count.record(result));
+        let initial = Probed::Initial;
+        assert_eq!(verdicts, [initial, good, good, good, good, good, good, bad, bad, good]);
+        let mut never = ProbeCount::new(1, 2);
+        assert_eq!([bad, bad, bad].map(|result| never.record(result)), [initial, bad, bad]);
+    }
+
+    #[test]
+    fn ejections_double_and_one_good_request_forgives() {
+        let rule = Ejection { volume_min: u32::MAX, ..Ejection::default() };
+        let health = Health::default();
+        let failures = (0..5).map(|_| health.record(true, at(0), &rule)).collect::<Vec<_>>();
+        assert_eq!(failures, [false, false, false, false, true]);
+        health.eject(at(0), &rule);
+        assert!(health.is_ejected(at(999)) && !health.is_ejected(at(1_000)));
+        assert!(health.record(true, at(1_000), &rule), "the first failure after the return is enough");
+        health.eject(at(1_000), &rule);
+        assert!(health.is_ejected(at(2_999)) && !health.is_ejected(at(3_000)));
+        assert!(!health.record(false, at(3_000), &rule));
+        assert!(!health.record(true, at(3_000), &rule), "forgiven");
+        for _ in 0..20 {
+            health.eject(at(10_000), &rule);
+        }
+        assert!(!health.is_ejected(at(70_001)), "never longer than the longest");
+    }
+
+    #[test]
+    fn a_ratio_needs_its_volume() {
+        let rule = Ejection { consecutive: u32::MAX, ..Ejection::default() };
+        let health = Health::default();
+        let verdicts: Vec<bool> = (0..20).map(|n| health.record(n % 2 == 1, at(100_000), &rule)).collect();
+        assert_eq!(verdicts.iter().filter(|&&eject| eject).count(), 1);
+        assert!(verdicts[19]);
+        assert!(!health.record(true, at(120_000), &rule), "a new window");
+    }
+}
