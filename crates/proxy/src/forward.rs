@@ -43,7 +43,7 @@ async fn exchange(
     arrival: Arrival,
 ) -> Response<AnswerBody> {
     let random = thread.random.borrow_mut().next_u64();
-    let draw = Draw { at: arrival.at(), random, key: client.key };
+    let draw = Draw { at: arrival.at(), random, key: client.key, stick_to: None };
     let to_client = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let hop = Hop {

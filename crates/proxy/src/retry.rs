@@ -111,10 +111,10 @@ pub(crate) async fn send(
             Err(fault) => fault,
         };
         match fault {
-            // Dropping the lease counts as cancelled: the worker is not to blame, or never knew.
+            // Dropping the lease counts as cancelled: the worker is not to blame.
             Fault::Client(failure) => return Err(failure),
             Fault::Unsent(cause) => {
-                drop(lease);
+                lease.unreached(thread.clock.now());
                 unsent += 1;
                 if unsent == UNSENT_MAX || patience.is_zero() {
                     return Err(bad_gateway(worker, "connect_failed", &cause));

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    const DRAW: Draw = Draw { at: Timestamp::UNIX_EPOCH, random: 0, key: 0 };
+    const DRAW: Draw = Draw { at: Timestamp::UNIX_EPOCH, random: 0, key: 0, stick_to: None };
 
     fn id(slot: u32) -> WorkerId {
         WorkerId { slot, run: 1 }
