@@ -209,10 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for_everywhere_but_at_the_probe() {
+    fn a_token_is_asked_for_everywhere_but_at_the_probe_and_the_page() {
         let guard = Guard::new(Some("secret".to_owned()), "0.0.0.0:9900".parse().unwrap(), &[]);
         let host = ("host", "10.0.0.1:9900");
-        assert_eq!(verdict(&guard, "/", &[host]), 401);
+        assert_eq!(verdict(&guard, "/api/v1/status", &[host]), 401);
+        assert_eq!(verdict(&guard, "/", &[host]), 200);
         assert_eq!(verdict(&guard, "/healthz", &[host]), 200);
         let cases = [
             ("Bearer secret", 200),

@@ -66,7 +66,8 @@ fn the_selection_moves_and_names_the_victim() {
     let rows = [
         (KeyCode::Down, 1),
         (KeyCode::Tab, 2),
-        (KeyCode::Down, 2),
+        (KeyCode::Down, 3),
+        (KeyCode::Down, 3),
         (KeyCode::Tab, 0),
         (KeyCode::Up, 0),
         (KeyCode::Down, 1),

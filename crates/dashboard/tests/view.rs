@@ -158,5 +158,5 @@ fn refusals_and_silence_are_told_once_each() {
     assert_eq!(view.unanswered(), Some((moment(30.0), "gone")));
     let count = |kind: Kind| view.events().filter(|event| event.kind == kind).count();
     assert_eq!((count(Kind::Refused), count(Kind::Blind)), (1, 1));
-    assert_eq!(view.turns().filter(|turn| turn.change > 0).count(), 2, "refused orders are no changes");
+    assert_eq!(view.turns().filter(|turn| turn.change > 0).count(), 3, "refused orders are no changes");
 }
