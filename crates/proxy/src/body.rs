@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use clock::Clock;
+use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 
@@ -56,6 +57,8 @@ pub(crate) struct RequestBody {
     held_bytes: u64,
     /// Still to be read; `None` once all is read.
     rest: Option<Incoming>,
+    /// What came behind the last byte.
+    trailers: Option<HeaderMap>,
     /// Bytes that may still be read.
     allowance: u64,
     clock: Clock,
@@ -75,6 +78,7 @@ impl RequestBody {
             held: VecDeque::new(),
             held_bytes: 0,
             rest,
+            trailers: None,
             allowance: bytes_max.unwrap_or(u64::MAX),
             clock,
             progress: Progress::new(clock),
@@ -107,6 +111,7 @@ impl RequestBody {
             held: self.held.clone(),
             held_bytes: self.held_bytes,
             rest: None,
+            trailers: self.trailers.clone(),
             allowance: self.allowance,
             clock: self.clock,
             progress: Progress::new(self.clock),
@@ -127,7 +132,7 @@ impl RequestBody {
         Ok(())
     }
 
-    /// The next bytes from the client; trailers are dropped, as workers are told of none.
+    /// The next bytes from the client; trailers are put aside.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
         loop {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
@@ -137,7 +142,13 @@ impl RequestBody {
                     if self.rest.as_ref().is_some_and(Body::is_end_stream) {
                         self.rest = None;
                     }
-                    let Ok(bytes) = frame.into_data() else { continue };
+                    let bytes = match frame.into_data() {
+                        Ok(bytes) => bytes,
+                        Err(frame) => {
+                            self.trailers = frame.into_trailers().ok();
+                            continue;
+                        }
+                    };
                     let Some(allowance) = self.allowance.checked_sub(length(&bytes)) else {
                         return Poll::Ready(Some(Err(self.fail(BodyFault::TooLarge))));
                     };
@@ -185,11 +196,12 @@ impl Body for RequestBody {
                 ready!(read)
             }
         };
-        Poll::Ready(next.map(|read| read.map(Frame::data)))
+        let frame = next.map(|read| read.map(Frame::data));
+        Poll::Ready(frame.or_else(|| this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.rest.is_none()
+        self.held.is_empty() && self.rest.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,8 +1,10 @@
 //! What can be set, and why the defaults are what they are.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
+
+use crate::network::Network;
 
 /// One thread forwards tens of thousands of requests a second; a handful of local workers never
 /// needs more than this many.
@@ -70,6 +72,26 @@ pub struct Config {
     /// Longest body of a request, in bytes; a longer one is answered with 413. Bodies are streamed
     /// and cost no memory, so there is no limit by default.
     pub body_bytes_max: Option<u64>,
+    /// How long a request may take until its answer begins, all waits and attempts together; then
+    /// it is answered with 504. `None`: the other time-outs are enough.
+    pub request_timeout: Option<Duration>,
+    /// Who may connect; others are answered with 403. Empty: everybody.
+    pub allowed: Vec<Network>,
+    /// Whose `X-Forwarded-*` and `Forwarded` fields are believed. Empty: nobody's.
+    pub trusted_proxies: Vec<Network>,
+    /// Requests that one address may send; more are answered with 429.
+    pub rate_limit: Option<Rate>,
+    /// Whether answers say in `Server-Timing` how long they waited and took.
+    pub server_timing: bool,
+}
+
+/// Requests over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// In the long run.
+    pub per_second: f64,
+    /// At once.
+    pub burst: u32,
 }
 
 impl Config {
@@ -92,6 +114,19 @@ impl Config {
             upstream_idle_max: UPSTREAM_IDLE_MAX,
             head_bytes_max: HEAD_BYTES_MAX,
             body_bytes_max: None,
+            request_timeout: None,
+            allowed: Vec::new(),
+            trusted_proxies: Vec::new(),
+            rate_limit: None,
+            server_timing: true,
         }
+    }
+
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        self.allowed.is_empty() || self.allowed.iter().any(|network| network.contains(address))
+    }
+
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 }

@@ -41,7 +41,12 @@ const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Who is asking.
 pub(crate) struct Client {
+    pub(crate) ip: IpAddr,
     pub(crate) address: HeaderValue,
+    /// The address as `Forwarded` wants it.
+    pub(crate) forwarded_for: String,
+    /// Whether what it says of those before it is believed.
+    pub(crate) is_trusted: bool,
     /// Equal for equal clients.
     pub(crate) key: u64,
     pulse: Arc<Pulse>,
@@ -81,6 +86,12 @@ pub(crate) async fn serve(
     let (clock, config) = (thread.clock, &thread.config);
     let (pulse, exchange) = (Arc::new(Pulse::new(clock)), Arc::new(Exchange::new()));
     let client = Rc::new(Client {
+        ip: address,
+        forwarded_for: match address {
+            IpAddr::V4(address) => format!("for={address}"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\""),
+        },
+        is_trusted: config.trusts(address),
         address: HeaderValue::from_str(&address.to_string()).expect("an IP address is visible ASCII"),
         key: key_of(address),
         pulse: Arc::clone(&pulse),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Arrival, Draw, Outcome};
@@ -17,6 +18,10 @@ use crate::refusal::Refusal;
 use crate::retry::{self, Answer, Content, Failure};
 use crate::serve::Thread;
 use crate::tunnel;
+
+mod admission;
+mod stickiness;
+mod timing;
 
 /// Answers a client's request; whatever happens, there is an answer. Dropped half way because the
 /// client is gone, it gives back all it holds.
@@ -42,12 +47,18 @@ async fn exchange(
     turn: Turn,
     arrival: Arrival,
 ) -> Response<AnswerBody> {
+    if let Err(refusal) = admission::admit(&thread, client, &request, arrival.at()) {
+        return refuse(&thread, refusal, arrival, turn, None);
+    }
     let random = thread.random.borrow_mut().next_u64();
-    let draw = Draw { at: arrival.at(), random, key: client.key, stick_to: None };
+    let stick_to = stickiness::wanted(&thread, request.headers());
+    let draw = Draw { at: arrival.at(), random, key: client.key, stick_to };
     let to_client = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let hop = Hop {
         client: &client.address,
+        forwarded_for: &client.forwarded_for,
+        is_trusted: client.is_trusted,
         own_host: &thread.own_host,
         new_request_id: new_request_id(&thread.random),
     };
@@ -59,42 +70,67 @@ async fn exchange(
         }
     };
     let mut body = RequestBody::new(incoming, thread.config.body_bytes_max, thread.clock, client.exchange());
-    if let Err(failure) = admit(&thread, &head, &mut body).await {
-        client.refused();
-        return fail(&thread, failure, arrival, turn, &head);
-    }
-    match retry::send(&thread, &head, body, draw).await {
+    let answered = match admit(&thread, &head, &mut body).await {
+        Ok(()) => send(&thread, &head, body, draw).await,
+        Err(failure) => Err(failure),
+    };
+    match answered {
         Err(failure) => {
             client.refused();
             fail(&thread, failure, arrival, turn, &head)
         }
-        Ok(answer) => {
-            let Answer { status, mut headers, extensions, content, lease } = answer;
-            headers::answer(&mut headers, status, &head.request_id);
-            let code = status.as_u16();
-            let body = match content {
-                Content::Held(bytes) => {
-                    let now = thread.clock.now();
-                    lease.finish(now, Outcome::Answered(code));
-                    arrival.finish(now, Outcome::Answered(code));
-                    AnswerBody::held(bytes, turn)
-                }
-                Content::Streamed(body, sender) => {
-                    let thread = Rc::clone(&thread);
-                    AnswerBody::streamed(body, Open { thread, arrival, lease, sender, status: code }, turn)
-                }
-                Content::Tunnel(to_worker) => {
-                    tunnel::open(&thread, to_client, to_worker, lease, arrival);
-                    AnswerBody::held(bytes::Bytes::new(), turn)
-                }
-            };
-            let mut response = Response::new(body);
-            *response.status_mut() = status;
-            *response.headers_mut() = headers;
-            *response.extensions_mut() = extensions;
-            response
+        Ok(mut answer) => {
+            headers::answer(&mut answer.headers, answer.status, &head.request_id);
+            stickiness::remember(&thread, &mut answer, stick_to);
+            if thread.config.server_timing {
+                timing::say(&mut answer, arrival.at(), thread.clock.now());
+            }
+            pass_on(thread, answer, to_client, arrival, turn)
         }
     }
+}
+
+/// Sends a request within the time it has.
+async fn send(thread: &Thread, head: &Head, body: RequestBody, draw: Draw) -> Result<Answer, Failure> {
+    thread.retries.borrow_mut().earn(draw.at);
+    let sent = retry::send(thread, head, body, draw);
+    let Some(patience) = thread.config.request_timeout else { return sent.await };
+    thread.clock.timeout(patience, sent).await.unwrap_or_else(|_| {
+        let text = format!("no worker began to answer within {patience:?}");
+        Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "deadline", text).into())
+    })
+}
+
+/// Makes the client's answer of the worker's.
+fn pass_on(
+    thread: Rc<Thread>,
+    answer: Answer,
+    to_client: OnUpgrade,
+    arrival: Arrival,
+    turn: Turn,
+) -> Response<AnswerBody> {
+    let Answer { status, headers, extensions, content, lease, .. } = answer;
+    let code = status.as_u16();
+    let body = match content {
+        Content::Held(bytes) => {
+            let now = thread.clock.now();
+            lease.finish(now, Outcome::Answered(code));
+            arrival.finish(now, Outcome::Answered(code));
+            AnswerBody::held(bytes, turn)
+        }
+        Content::Streamed(body, sender) => {
+            AnswerBody::streamed(body, Open { thread, arrival, lease, sender, status: code }, turn)
+        }
+        Content::Tunnel(to_worker) => {
+            tunnel::open(&thread, to_client, to_worker, lease, arrival);
+            AnswerBody::held(bytes::Bytes::new(), turn)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    *response.extensions_mut() = extensions;
+    response
 }
 
 /// Refuses a body that says it is too long; holds a short one that may have to be sent again.

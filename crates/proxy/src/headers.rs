@@ -1,8 +1,8 @@
 //! What may pass: hop-by-hop fields go, forwarding fields come, the rest is kept.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, MAX_FORWARDS,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -16,7 +16,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Fields that concern one connection (RFC 9110, 7.6.1), and what goes with an upgrade to h2c,
 /// which is not passed on.
-const HOP_BY_HOP: [HeaderName; 11] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -24,7 +24,6 @@ const HOP_BY_HOP: [HeaderName; 11] = [
     PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-authentication-info"),
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
     HeaderName::from_static("http2-settings"),
@@ -36,6 +35,10 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What forwarding a request needs besides its headers.
 pub(crate) struct Hop<'a> {
     pub(crate) client: &'a HeaderValue,
+    /// The client as `Forwarded` names it: `for=` and its address.
+    pub(crate) forwarded_for: &'a str,
+    /// Whether what the client says of those before it is believed.
+    pub(crate) is_trusted: bool,
     /// Stands in for the `Host` that HTTP/1.0 clients need not send.
     pub(crate) own_host: &'a HeaderValue,
     pub(crate) new_request_id: HeaderValue,
@@ -68,7 +71,9 @@ pub(crate) fn forward(parts: http::request::Parts, hop: Hop<'_>) -> Result<Head,
     let host = host_of(&uri, version, &headers)?.unwrap_or_else(|| hop.own_host.clone());
     let uri = origin_form(&method, uri)?;
     let upgrade = wanted_upgrade(version, &headers);
+    last_hop(&method, &mut headers)?;
     let chunked = headers.contains_key(TRANSFER_ENCODING);
+    let takes_trailers = wants_trailers(&headers);
     strip(&mut headers);
     // The server side has already said `100 Continue`, or will when the body is first read.
     headers.remove(EXPECT);
@@ -79,11 +84,14 @@ pub(crate) fn forward(parts: http::request::Parts, hop: Hop<'_>) -> Result<Head,
     if let Some(protocol) = &upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol.clone());
+    } else if takes_trailers {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    let forwarded_for = append(&headers, &X_FORWARDED_FOR, hop.client);
-    headers.insert(X_FORWARDED_FOR, forwarded_for);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(X_FORWARDED_HOST, host.clone());
+    say_who_asked(&mut headers, &hop, &host);
+    let received_by = if version == Version::HTTP_10 { "1.0 autoscale" } else { "1.1 autoscale" };
+    let via = append(&headers, &VIA, &HeaderValue::from_static(received_by));
+    headers.insert(VIA, via);
     headers.insert(HOST, host);
     let own_id = headers.get(X_REQUEST_ID).filter(|id| id.to_str().is_ok_and(is_request_id)).cloned();
     let request_id = own_id.unwrap_or(hop.new_request_id);
@@ -99,6 +107,10 @@ pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &H
         headers.remove(CONTENT_LENGTH);
     }
     strip(headers);
+    if status == StatusCode::NO_CONTENT {
+        // RFC 9110, 8.6: must not be there.
+        headers.remove(CONTENT_LENGTH);
+    }
     if status == StatusCode::SWITCHING_PROTOCOLS {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         if let Some(protocol) = protocol {
@@ -106,6 +118,51 @@ pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &H
         }
     }
     headers.entry(X_REQUEST_ID).or_insert_with(|| request_id.clone());
+}
+
+/// Names the client, and those before it, to the worker.
+fn say_who_asked(headers: &mut HeaderMap, hop: &Hop<'_>, host: &HeaderValue) {
+    let list = append(headers, &X_FORWARDED_FOR, hop.client);
+    headers.insert(X_FORWARDED_FOR, list);
+    let keep = |headers: &HeaderMap, name: &HeaderName| hop.is_trusted && headers.contains_key(name);
+    if !keep(headers, &X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    if !keep(headers, &X_FORWARDED_HOST) {
+        headers.insert(X_FORWARDED_HOST, host.clone());
+    }
+    // A host may hold what is special here, so it is always quoted; it never holds a quote.
+    let host = host.to_str().unwrap_or_default();
+    let element = format!("{};host=\"{host}\";proto=http", hop.forwarded_for);
+    let Ok(element) = HeaderValue::try_from(element) else { return };
+    let list = if hop.is_trusted { append(headers, &FORWARDED, &element) } else { element };
+    headers.insert(FORWARDED, list);
+}
+
+/// RFC 9110, 7.6.2: counts hops down, and answers in place of whoever is beyond the last.
+fn last_hop(method: &Method, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    if !matches!(*method, Method::OPTIONS | Method::TRACE) {
+        return Ok(());
+    }
+    let Some(left) = headers.get(MAX_FORWARDS).and_then(|hops| hops.to_str().ok()?.parse::<u32>().ok())
+    else {
+        return Ok(());
+    };
+    let Some(fewer) = left.checked_sub(1) else {
+        let text = "no further hop is allowed, and this one has no more to say";
+        return Err(if *method == Method::OPTIONS {
+            Refusal::new(StatusCode::OK, "last_hop", text)
+        } else {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "last_hop", text)
+        });
+    };
+    headers.insert(MAX_FORWARDS, HeaderValue::from(fewer));
+    Ok(())
+}
+
+/// Whether the client understands trailers.
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"))
 }
 
 fn is_request_id(id: &str) -> bool {
@@ -123,8 +180,7 @@ fn host_of(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<He
         return Err(Refusal::bad_request("no_host", "HTTP/1.1 wants a Host field"));
     }
     let Some(authority) = uri.authority() else { return Ok(host.cloned()) };
-    let without_user = authority.as_str().rsplit('@').next().unwrap_or_default();
-    HeaderValue::from_str(without_user).map(Some).map_err(|_| bad_target())
+    HeaderValue::from_str(authority.as_str()).map(Some).map_err(|_| bad_target())
 }
 
 /// The target as a worker expects it: a path and a query, or `*`.
@@ -201,7 +257,13 @@ mod tests {
         let own_host = HeaderValue::from_static("127.0.0.1:8000");
         forward(
             parts,
-            Hop { client: &client, own_host: &own_host, new_request_id: HeaderValue::from_static("new") },
+            Hop {
+                client: &client,
+                forwarded_for: "for=10.0.0.9",
+                is_trusted: false,
+                own_host: &own_host,
+                new_request_id: HeaderValue::from_static("new"),
+            },
         )
     }
 
@@ -226,7 +288,7 @@ mod tests {
             .header("x-forwarded-host", "forged.test")
             .header("accept", "*/*");
         let headers = head(request).unwrap().headers;
-        for gone in ["connection", "keep-alive", "x-secret", "te", "proxy-authorization"] {
+        for gone in ["keep-alive", "x-secret", "proxy-authorization"] {
             assert_eq!(value(&headers, gone), None, "{gone}");
         }
         assert_eq!(value(&headers, "host"), Some("shop.test"), "cannot be named away");
@@ -235,6 +297,18 @@ mod tests {
         assert_eq!(value(&headers, "x-forwarded-host"), Some("shop.test"));
         assert_eq!(value(&headers, "x-forwarded-proto"), Some("http"));
         assert_eq!(value(&headers, "x-request-id"), Some("new"));
+        assert_eq!(value(&headers, "forwarded"), Some("for=10.0.0.9;host=\"shop.test\";proto=http"));
+        assert_eq!((value(&headers, "te"), value(&headers, "connection")), (Some("trailers"), Some("te")));
+        assert_eq!(value(&headers, "via"), Some("1.1 autoscale"));
+    }
+
+    #[test]
+    fn hops_are_counted_down() {
+        let hops = |method: &str, hops: &str| head(get("/").method(method).header("max-forwards", hops));
+        assert_eq!(value(&hops("TRACE", "2").unwrap().headers, "max-forwards"), Some("1"));
+        assert_eq!(hops("TRACE", "0").unwrap_err().status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(hops("OPTIONS", "0").unwrap_err().status, StatusCode::OK);
+        assert_eq!(value(&hops("GET", "0").unwrap().headers, "max-forwards"), Some("0"));
     }
 
     #[test]
@@ -246,7 +320,7 @@ mod tests {
 
     #[test]
     fn target_becomes_a_path_and_its_host_counts() {
-        let absolute = head(get("http://user@other.test:81/x?y")).unwrap();
+        let absolute = head(get("http://other.test:81/x?y")).unwrap();
         assert_eq!(
             (absolute.uri.to_string(), value(&absolute.headers, "host")),
             ("/x?y".into(), Some("other.test:81"))

@@ -23,6 +23,7 @@ mod downstream;
 mod forward;
 mod headers;
 mod listen;
+mod network;
 mod refusal;
 mod retire;
 mod retry;
@@ -32,6 +33,7 @@ mod tunnel;
 mod upstream;
 mod waiting;
 
-pub use config::Config;
+pub use config::{Config, Rate};
+pub use network::{BadNetwork, Network};
 pub use retire::{DrainNotice, Router};
 pub use serve::{Proxy, Shutdown, StartError};

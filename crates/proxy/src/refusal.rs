@@ -8,7 +8,8 @@ use crate::strict::Fault;
 
 /// Says in a word why a worker did not answer; its presence tells that the answer is ours.
 const REASON: HeaderName = HeaderName::from_static("x-autoscale-reason");
-/// Seconds after which trying again makes sense: about as long as a worker takes to start.
+/// Seconds after which trying again makes sense: about as long as a worker takes to start, and as
+/// a limit of requests a second takes to let the next one pass.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Why a request is not answered by a worker.
@@ -50,7 +51,7 @@ impl Refusal {
         if self.is_about_the_message() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         let line = format!("{} {}\n", self.status.as_u16(), self.text);

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) extensions: Extensions,
     pub(crate) content: Content,
     pub(crate) lease: Lease,
+    /// How long the request waited for leases.
+    pub(crate) queued: Duration,
 }
 
 /// The rest of an answer.
@@ -101,13 +103,16 @@ pub(crate) async fn send(
 ) -> Result<Answer, Failure> {
     let mut body = Some(body);
     let mut patience = thread.config.queue_timeout;
+    let mut queued = Duration::ZERO;
     let mut avoid = None;
     let (mut sent, mut unsent) = (0, 0);
     loop {
+        let before = patience;
         let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
+        queued += before.saturating_sub(patience);
         let worker = lease.backend().id();
         let fault = match attempt::run(thread, &lease, head, &mut body).await {
-            Ok(received) => return Ok(received.under(lease)),
+            Ok(received) => return Ok(received.under(lease, queued)),
             Err(fault) => fault,
         };
         match fault {
@@ -124,7 +129,8 @@ pub(crate) async fn send(
             Fault::Broke(cause) => {
                 lease.finish(thread.clock.now(), Outcome::Broken);
                 sent += 1;
-                if sent == SENT_MAX || !head.is_idempotent() || body.is_none() {
+                let may_again = sent < SENT_MAX && head.is_idempotent() && body.is_some();
+                if !may_again || !thread.retries.borrow_mut().spend(thread.clock.now()) {
                     return Err(bad_gateway(worker, "worker_failed", &cause));
                 }
             }

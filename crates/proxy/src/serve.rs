@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use http::HeaderValue;
+use parking_lot::Mutex;
 use rand_pcg::Pcg64;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -17,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use traffic::pool::AlreadyWatched;
-use traffic::{Meter, Pool, Shard};
+use traffic::{Meter, Pool, RateLimit, RetryBudget, Shard};
 
 use crate::retire::{DrainNotice, Router};
 use crate::upstream::Connections;
@@ -77,6 +78,9 @@ struct Running {
     ended: oneshot::Receiver<()>,
 }
 
+/// Requests of each address, for all threads; only where there is a limit.
+pub(crate) type Rates = Mutex<RateLimit<IpAddr>>;
+
 /// What a thread's requests share.
 pub(crate) struct Thread {
     pub(crate) config: Config,
@@ -87,6 +91,8 @@ pub(crate) struct Thread {
     pub(crate) connections: Rc<Connections>,
     pub(crate) random: RefCell<Pcg64>,
     pub(crate) own_host: HeaderValue,
+    pub(crate) retries: RefCell<RetryBudget>,
+    pub(crate) rates: Option<Arc<Rates>>,
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -101,6 +107,7 @@ struct Seed {
     waiting: Arc<Waiting>,
     shard: Arc<Shard>,
     permits: Arc<Semaphore>,
+    rates: Option<Arc<Rates>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
     stopping: CancellationToken,
@@ -129,6 +136,9 @@ impl Proxy {
         let router = Router::new(Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
         let permits = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+        let rates = config
+            .rate_limit
+            .map(|rate| Arc::new(Mutex::new(RateLimit::new(rate.per_second, rate.burst, clock.now()))));
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
         let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -140,6 +150,7 @@ impl Proxy {
                 waiting: Arc::clone(&waiting),
                 shard: meter.shard(index),
                 permits: Arc::clone(&permits),
+                rates: rates.clone(),
                 retirements: proxy.router.retirements(),
                 local_addr,
                 stopping: proxy.stopping.clone(),
@@ -236,6 +247,8 @@ async fn serve(
         connections: Rc::new(Connections::new(&seed.config, seed.clock)),
         random: RefCell::new(Pcg64::new(seed.config.seed.into(), stream)),
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
+        retries: RefCell::new(RetryBudget::new(seed.clock.now())),
+        rates: seed.rates.clone(),
         config: seed.config.clone(),
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),

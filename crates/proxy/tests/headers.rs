@@ -23,7 +23,16 @@ async fn workers_see_who_asked_and_nothing_of_the_hop() {
     ] {
         assert!(seen.contains(&format!("\r\n{line}\r\n")), "{line} in {seen}");
     }
-    for gone in ["x-hop", "te:", "connection:"] {
+    for line in
+        ["via: 1.1 autoscale", "te: trailers", "forwarded: for=127.0.0.1;host=\"shop.test\";proto=http"]
+    {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{line} in {seen}");
+    }
+    assert!(
+        answer.header("server-timing").unwrap().starts_with("queue;dur=0.000, upstream;dur="),
+        "{answer:?}"
+    );
+    for gone in ["x-hop", "connection: x-hop"] {
         assert!(!seen.contains(gone), "{gone} in {seen}");
     }
     let request_id = answer.header("x-request-id").unwrap();
@@ -182,4 +191,46 @@ async fn a_body_that_never_comes_is_the_clients_fault() {
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.header("x-autoscale-reason")), (408, Some("body_timeout")));
     assert_eq!(balancer.router.pool().backends()[0].requests, 0, "not counted against the worker");
+}
+
+#[tokio::test]
+async fn only_trusted_proxies_are_believed() {
+    let worker = Worker::answering("ok").await;
+    let forged = "GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: https\r\nx-forwarded-host: b\r\nforwarded: for=9.9.9.9\r\n\r\n";
+    for (trusted, proto, forwarded) in [
+        (vec![], "http", "forwarded: for=127"),
+        (vec!["127.0.0.0/8".parse().unwrap()], "https", "forwarded: for=9.9.9.9, for=127"),
+    ] {
+        let balancer = Setup::with(|config| config.trusted_proxies = trusted).before(&[&worker]);
+        let mut client = balancer.connect().await;
+        client.send(forged).await;
+        assert_eq!(client.answer().await.status, 200);
+        let seen = worker.seen().pop().unwrap();
+        assert!(
+            seen.contains(&format!("x-forwarded-proto: {proto}\r\n")) && seen.contains(forwarded),
+            "{seen}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let worker = Worker::start(|mut conversation| async move {
+        let head = conversation.head().await.unwrap();
+        assert!(head.contains("trailer: x-sum\r\n"), "{head}");
+        let body = conversation.through(b"\r\n\r\n").await.unwrap();
+        assert!(body.ends_with("0\r\nx-sum: 1\r\n\r\n"), "{body}");
+        conversation
+            .send("HTTP/1.1 200 OK\r\ntrailer: x-took\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-took: 2\r\n\r\n")
+            .await;
+        conversation.hang().await;
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: te, close\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n")
+        .await;
+    let answer = client.rest().await;
+    assert!(answer.ends_with("2\r\nok\r\n0\r\nx-took: 2\r\n\r\n"), "{answer}");
 }

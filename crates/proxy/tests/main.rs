@@ -1,6 +1,7 @@
 //! The balancer from outside, over real sockets.
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
+mod admission;
 mod conformance;
 mod drain;
 mod forwarding;

@@ -18,7 +18,11 @@ pub struct RateLimit<K> {
     buckets: HashMap<K, Bucket>,
     /// For newcomers when there are too many clients.
     shared: Bucket,
+    swept_at: Timestamp,
 }
+
+/// Full buckets are looked for no more often: a flood of addresses must not cost a search each.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -30,7 +34,13 @@ impl<K: Hash + Eq> RateLimit<K> {
     /// `rate_per_second` requests a second, and `burst` at once (at least 1).
     pub fn new(rate_per_second: f64, burst: u32, at: Timestamp) -> Self {
         let burst = f64::from(burst.max(1));
-        Self { rate_per_second, burst, buckets: HashMap::new(), shared: Bucket { tokens: burst, at } }
+        Self {
+            rate_per_second,
+            burst,
+            buckets: HashMap::new(),
+            shared: Bucket { tokens: burst, at },
+            swept_at: at,
+        }
     }
 
     /// Takes one request of `client`.
@@ -38,11 +48,12 @@ impl<K: Hash + Eq> RateLimit<K> {
     /// # Errors
     /// How long until the next one is welcome.
     pub fn take(&mut self, client: K, at: Timestamp) -> Result<(), Duration> {
-        if self.buckets.len() >= CLIENTS_MAX && !self.buckets.contains_key(&client) {
-            let (rate, burst) = (self.rate_per_second, self.burst);
-            self.buckets.retain(|_, bucket| bucket.filled(rate, burst, at) < burst);
-        }
         let (rate, burst) = (self.rate_per_second, self.burst);
+        let since_sweep = Duration::try_from(at.duration_since(self.swept_at)).unwrap_or_default();
+        if self.buckets.len() >= CLIENTS_MAX && since_sweep >= SWEEP_EVERY {
+            self.buckets.retain(|_, bucket| bucket.filled(rate, burst, at) < burst);
+            self.swept_at = at;
+        }
         let bucket = if self.buckets.len() >= CLIENTS_MAX && !self.buckets.contains_key(&client) {
             &mut self.shared
         } else {
@@ -73,7 +84,9 @@ mod tests {
     fn each_client_has_its_own_bucket() {
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
         let mut limit = RateLimit::new(10.0, 3, at(0));
-        let passed = |limit: &mut RateLimit<u32>, client, now| (0..10).filter(|_| limit.take(client, at(now)).is_ok()).count();
+        let passed = |limit: &mut RateLimit<u32>, client, now| {
+            (0..10).filter(|_| limit.take(client, at(now)).is_ok()).count()
+        };
         assert_eq!(passed(&mut limit, 1, 0), 3);
         assert_eq!(limit.take(1, at(0)), Err(Duration::from_millis(100)));
         assert_eq!(passed(&mut limit, 2, 0), 3);

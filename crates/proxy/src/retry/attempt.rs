@@ -23,9 +23,9 @@ pub(super) struct Received {
 }
 
 impl Received {
-    pub(super) fn under(self, lease: Lease) -> Answer {
+    pub(super) fn under(self, lease: Lease, queued: Duration) -> Answer {
         let Self { status, headers, extensions, content } = self;
-        Answer { status, headers, extensions, content, lease }
+        Answer { status, headers, extensions, content, lease, queued }
     }
 }
 

@@ -1,0 +1,32 @@
+//! The cookie that keeps a browser with its worker.
+
+use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use traffic::WorkerId;
+
+use crate::retry::Answer;
+use crate::serve::Thread;
+
+/// Its name; its value is a worker's id, which tells nobody more than `x-worker` does.
+const NAME: &str = "autoscale_worker";
+
+/// The worker that the client was with, where the algorithm cares.
+pub(super) fn wanted(thread: &Thread, headers: &HeaderMap) -> Option<WorkerId> {
+    if !thread.pool.is_sticky() {
+        return None;
+    }
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == NAME)?.1.parse().ok()
+}
+
+/// Has the client remember the worker, unless it was there already.
+pub(super) fn remember(thread: &Thread, answer: &mut Answer, wanted: Option<WorkerId>) {
+    let WorkerId { slot, run } = answer.lease.backend().id();
+    if wanted == Some(WorkerId { slot, run }) || !thread.pool.is_sticky() {
+        return;
+    }
+    let cookie = format!("{NAME}=w{slot}.{run}; Path=/; HttpOnly; SameSite=Lax");
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers.append(SET_COOKIE, cookie);
+    }
+}
