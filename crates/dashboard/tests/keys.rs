@@ -80,7 +80,7 @@ fn the_selection_moves_and_names_the_victim() {
     press(&mut ui, &view, KeyCode::Down);
     assert_eq!(types(&mut ui, &view, "dy"), Some(Action::Drain("w2".to_owned())));
     ui.selected = 99;
-    assert_eq!(ui.selected_row(&view), Some(2), "beyond the end is the last");
+    assert_eq!(ui.selected_row(&view), Some(3), "beyond the end is the last");
     assert_eq!(ui.selected_row(&View::default()), None);
 }
 
