@@ -71,7 +71,8 @@ async fn gunicorn_and_its_children() {
     let pool = bench.run(&words).await;
     assert_eq!(get(&pool.url).await.map(|answer| answer.body), Ok("hello\n".to_owned()));
     until("it has forked its own", async || {
-        let count = bench.processes().iter().filter(|process| process.command.contains("app:app")).count();
+        let its_own = |command: &str| command.ends_with("app:app") && !command.contains("autoscale");
+        let count = bench.processes().iter().filter(|process| its_own(&process.command)).count();
         if count == 3 { Ok(()) } else { Err(format!("{:?}", bench.processes())) }
     })
     .await;
