@@ -2,6 +2,7 @@
 
 pub(crate) mod parse;
 mod run;
+mod simulate;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use run::RunArgs;
+pub(crate) use simulate::{Print, ScenarioArgs, SimulateArgs, ValueKind};
 
 /// Learn, test and prove autoscaling on your own machine.
 ///
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     WhyNot(WhyArgs),
     /// Put a recorded run's observations before the decision code again
     Replay(ReplayArgs),
+    /// Run policies on recorded load, in virtual time, against the best possible
+    Simulate(Box<SimulateArgs>),
     /// Observations in, decisions out: the pure core, one JSON object a line
     Decide(DecideArgs),
     /// Which policies there are, and what is in force

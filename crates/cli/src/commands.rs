@@ -8,6 +8,7 @@ pub(crate) mod policy;
 mod reach;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod simulate;
 pub(crate) mod steer;
 mod steps;
 mod summary;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use control::ControllerConfig;
 
-pub(crate) use resolve::{policy, reload, resolve};
+pub(crate) use resolve::{policy, refused, reload, resolve};
 
 /// A run, settled.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,6 +12,12 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share of a whole: `0.85` or `85%`.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let value = percent(text)?;
+    Ok(if text.trim().ends_with('%') { value / 100.0 } else { value })
+}
+
 /// `127.0.0.1:8000`, `:8000`, `8000` or `localhost:8000`.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim().trim_start_matches("http://").trim_end_matches('/');
@@ -37,6 +43,7 @@ mod tests {
         assert_eq!(percent("35"), Ok(35.0));
         assert_eq!(percent("35 %"), Ok(35.0));
         assert_eq!(percent("12.5%"), Ok(12.5));
+        assert_eq!((share("0.85"), share("85%")), (Ok(0.85), Ok(0.85)));
         assert!(percent("many").is_err());
         assert!(percent("NaN").is_err());
     }

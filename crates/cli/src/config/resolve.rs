@@ -168,7 +168,7 @@ pub(crate) fn policy(typed: &str) -> anyhow::Result<ControllerConfig> {
 }
 
 /// The error with advice.
-pub(super) fn refused(error: ConfigError) -> anyhow::Error {
+pub(crate) fn refused(error: ConfigError) -> anyhow::Error {
     let advice = advice(&error);
     hint(error.into(), advice)
 }

@@ -1,0 +1,131 @@
+//! Arguments of `simulate`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use control::span;
+
+use super::parse;
+
+/// Arguments of `simulate`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Policies are those of `autoscale policy list`, with settings (hpa:target=80), presets and
+files; and as yardsticks:
+  optimal       the best schedule that anyone could have had, knowing the future
+  best_static   the constant number that turns out to be cheapest
+  static:N      always N
+
+Examples:
+  autoscale simulate --trace requests.csv --policies hpa,threshold,best_static,optimal
+  autoscale simulate --trace access.log --policies hpa:target=60,hpa:target=80 --start-up 2s,30s,2m
+  autoscale simulate --trace cloudwatch.json --policies hpa.yaml,optimal -o json"
+)]
+pub(crate) struct SimulateArgs {
+    /// Load: CSV (time_s,value or time_s), JSON of CloudWatch or Prometheus, or an access log; several with commas
+    #[arg(long, value_name = "FILE,…", required = true, value_delimiter = ',')]
+    pub(crate) trace: Vec<PathBuf>,
+    /// Who decides, several with commas
+    #[arg(
+        long,
+        visible_alias = "policy",
+        value_name = "A,B,…",
+        default_value = "hpa,threshold,best_static,optimal"
+    )]
+    pub(crate) policies: String,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Print,
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// How many threads [default: one a core]; the result is the same on any number
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// No progress on stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What a simulation assumes beside the trace.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScenarioArgs {
+    /// fluid: requests as a stream, for speed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: Engine,
+    /// Workers that the 99.9th percentile of the load needs; the load is scaled to that
+    #[arg(long, default_value_t = 20.0, value_name = "N", conflicts_with = "worker_rate")]
+    pub(crate) peak_workers: f64,
+    /// Requests a second that a busy worker serves, in place of --peak-workers: the load stays as it is
+    #[arg(long, value_name = "RATE")]
+    pub(crate) worker_rate: Option<f64>,
+    /// Time between two decisions
+    #[arg(long, default_value = "15s", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) decide_every: Duration,
+    /// Highest utilisation that still meets the latency objective (0.85 or 85%)
+    #[arg(long, default_value = "0.85", value_parser = parse::share, value_name = "SHARE")]
+    pub(crate) slo_utilisation: f64,
+    /// Price of a worker-second of missing capacity, in worker-seconds
+    #[arg(long, default_value_t = 10.0, value_name = "PRICE")]
+    pub(crate) kappa: f64,
+    /// From launch to ready; several with commas
+    #[arg(long, default_value = "30s", value_parser = span::parse, value_delimiter = ',', value_name = "TIME,…")]
+    pub(crate) start_up: Vec<Duration>,
+    /// Fewest workers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) min: u32,
+    /// Most workers [default: no limit]
+    #[arg(long)]
+    pub(crate) max: Option<u32>,
+    /// Let the trace run this many times faster
+    #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+    pub(crate) compress: f64,
+    /// CPU time of a request, for latencies
+    #[arg(long, default_value = "100ms", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) service_time: Duration,
+    /// A request that would wait longer leaves
+    #[arg(long, default_value = "10s", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) patience: Duration,
+    /// Age of a measurement when a policy gets it
+    #[arg(long, default_value = "0s", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) metric_delay: Duration,
+    /// From the order to stop until a worker is gone
+    #[arg(long, default_value = "0s", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) drain: Duration,
+    /// Length of a bucket of the trace [default: as its time stamps say]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) bucket: Option<Duration>,
+    /// What the trace's values are [default: as the form says, else requests per bucket]
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<ValueKind>,
+}
+
+/// The engines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    #[default]
+    Fluid,
+}
+
+/// What a trace's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum ValueKind {
+    /// Requests counted per bucket
+    RequestsPerBucket,
+    /// Requests a second
+    Rate,
+    /// CPU percent, taken as load
+    CpuPercent,
+    /// Anything else, taken as load
+    Other,
+}
+
+/// How to print results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Print {
+    #[default]
+    Table,
+    Json,
+    Csv,
+}

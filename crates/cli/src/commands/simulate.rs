@@ -1,0 +1,129 @@
+//! `autoscale simulate`: policies on recorded load, in virtual time, against the best possible.
+
+pub(crate) mod contestants;
+mod print;
+mod progress;
+
+use std::path::Path;
+use std::time::Duration;
+
+use simulator::trace::{Kind, Told};
+use simulator::{Contest, ContestError, Scenario, Size, Trace};
+
+use crate::args::{Print, ScenarioArgs, SimulateArgs, ValueKind};
+use crate::failure::{Hint, NOT_FOUND, USAGE, coded, hint};
+use crate::output;
+use progress::Progress;
+
+/// Runs the command.
+pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
+    let contestants = contestants::parse(&args.policies)?;
+    let traces = read_all(args)?;
+    let scenario = scenario(&args.scenario);
+    let start_ups = start_ups(&args.scenario);
+    let contest =
+        Contest { traces: &traces, contestants: &contestants, start_ups: &start_ups, scenario: &scenario };
+    let progress = Progress::new(contest.size(), args.quiet);
+    let threads = args.threads.unwrap_or_else(cores);
+    let scores = contest.run(threads, &|| progress.one_more()).map_err(refused)?;
+    progress.clear();
+    match args.output {
+        Print::Table => print::table(&scores, traces.len()),
+        Print::Json => output::value(&scores, false)?,
+        Print::Csv => print::csv(&scores)?,
+    }
+    Ok(())
+}
+
+/// As many threads as can run at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The scenario that the arguments describe, with the first of its start-up delays.
+pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
+    Scenario {
+        size: args.worker_rate.map_or(Size::PeakWorkers(args.peak_workers), Size::WorkerRate),
+        compress: args.compress,
+        decide_every: args.decide_every,
+        slo_utilisation: args.slo_utilisation,
+        kappa: args.kappa,
+        start_up: args.start_up.first().copied().unwrap_or_default(),
+        min: args.min,
+        max: args.max,
+        service_time: args.service_time,
+        patience: args.patience,
+        metric_delay: args.metric_delay,
+        drain: args.drain,
+    }
+}
+
+/// Each start-up delay once, in the order given.
+fn start_ups(args: &ScenarioArgs) -> Vec<Duration> {
+    let mut all: Vec<Duration> = Vec::new();
+    for start_up in &args.start_up {
+        if !all.contains(start_up) {
+            all.push(*start_up);
+        }
+    }
+    all
+}
+
+fn read_all(args: &SimulateArgs) -> anyhow::Result<Vec<Trace>> {
+    args.trace.iter().map(|path| read(path, &args.scenario, args.quiet)).collect()
+}
+
+/// Reads a trace, and says on stderr what is odd about it.
+pub(crate) fn read(path: &Path, args: &ScenarioArgs, quiet: bool) -> anyhow::Result<Trace> {
+    let text = fs_err::read_to_string(path).map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { USAGE };
+        coded(
+            error.into(),
+            "name a file with --trace: CSV, JSON of CloudWatch or Prometheus, an access log",
+            code,
+        )
+    })?;
+    let told = Told {
+        format: None,
+        bucket: args.bucket,
+        kind: args.kind.map(|kind| match kind {
+            ValueKind::RequestsPerBucket => Kind::RequestsPerBucket,
+            ValueKind::Rate => Kind::Rate,
+            ValueKind::CpuPercent => Kind::CpuPercent,
+            ValueKind::Other => Kind::Other,
+        }),
+    };
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let trace = Trace::read(&name, &text, &told)
+        .map_err(|error| anyhow::Error::from(error).context(path.display().to_string()))
+        .hint("a trace is CSV with the header time_s,value (or time_s: one row a request)")?;
+    if !quiet {
+        complain(path, &trace);
+    }
+    Ok(trace)
+}
+
+fn complain(path: &Path, trace: &Trace) {
+    let found = &trace.hygiene;
+    let path = path.display();
+    if found.broken_total > 0 {
+        output::complain(&format!("{path}: {} of {} rows cannot be used", found.broken_total, found.rows));
+        for broken in &found.broken {
+            output::complain(&format!("{path}: line {}: {}", broken.line, broken.because));
+        }
+    }
+    if found.repeated > 0 {
+        output::complain(&format!("{path}: {} rows repeat a time; the first of each stands", found.repeated));
+    }
+    for note in &found.notes {
+        output::complain(&format!("{path}: {note}"));
+    }
+}
+
+/// An error of the simulator, with advice.
+pub(crate) fn refused(error: ContestError) -> anyhow::Error {
+    match error {
+        ContestError::Scenario(error) => hint(error.into(), "`autoscale simulate --help` lists each setting"),
+        ContestError::Policy(error) => crate::config::refused(error),
+    }
+}

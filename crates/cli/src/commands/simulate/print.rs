@@ -1,0 +1,135 @@
+//! Scores as a table for people and as CSV for other programs.
+
+use simulator::Score;
+
+use crate::output;
+
+/// One line a score, and the geometric mean of each policy where there are several traces.
+pub(super) fn table(scores: &[Score], traces: usize) {
+    let trace_width = widest(scores.iter().map(|score| score.trace.as_str()), "trace");
+    let policy_width = widest(scores.iter().map(|score| score.policy.as_str()), "policy");
+    output::line(&format!(
+        "{:trace_width$}  start-up  {:policy_width$}  cost/opt  waste   late  churn  late req  violated   p99 s  outs   ins  flaps/h",
+        "trace", "policy"
+    ));
+    for score in scores {
+        let parts = score.cost_parts;
+        output::line(&format!(
+            "{:trace_width$}  {:>8}  {:policy_width$}  {:8.3}  {:5.3}  {:5.3}  {:5.3}  {:7.3}%  {:7.3}%  {:>6}  {:4}  {:4}  {:7.2}",
+            score.trace,
+            seconds(score.start_up_s),
+            score.policy,
+            score.cost_ratio,
+            parts.waste,
+            parts.lateness,
+            parts.churn,
+            100.0 * score.late_request_share,
+            100.0 * score.violation_time_share,
+            score.p99_s.map_or("-".to_owned(), |p99| format!("{p99:.2}")),
+            score.scale_outs,
+            score.scale_ins,
+            score.flaps_per_hour,
+        ));
+    }
+    output::line("");
+    output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best possible;");
+    output::line("waste, late and churn are parts of it; violated: time with more load than workers for it");
+    if traces > 1 {
+        means(scores, policy_width);
+    }
+}
+
+/// Geometric means over traces, the cheapest first.
+fn means(scores: &[Score], policy_width: usize) {
+    let mut sums: Vec<(f64, &str, f64, f64)> = Vec::new();
+    for score in scores {
+        let found = sums.iter_mut().find(|(start_up, policy, ..)| {
+            start_up.total_cmp(&score.start_up_s).is_eq() && *policy == score.policy
+        });
+        let log = score.cost_ratio.ln();
+        match found {
+            Some((_, _, sum, count)) => {
+                *sum += log;
+                *count += 1.0;
+            }
+            None => sums.push((score.start_up_s, &score.policy, log, 1.0)),
+        }
+    }
+    let mean = |entry: &(f64, &str, f64, f64)| (entry.2 / entry.3).exp();
+    sums.sort_by(|one, other| one.0.total_cmp(&other.0).then(mean(one).total_cmp(&mean(other))));
+    output::line("");
+    output::line("geometric mean over all traces:");
+    for entry in &sums {
+        output::line(&format!("{:>8}  {:policy_width$}  {:8.3}", seconds(entry.0), entry.1, mean(entry)));
+    }
+}
+
+fn seconds(value: f64) -> String {
+    format!("{value} s")
+}
+
+fn widest<'a>(texts: impl Iterator<Item = &'a str>, title: &str) -> usize {
+    texts.map(|text| text.chars().count()).max().unwrap_or(0).max(title.len())
+}
+
+/// Columns that come first, in this order; the others follow by name.
+const FIRST: [&str; 17] = [
+    "trace",
+    "policy",
+    "engine",
+    "start_up_s",
+    "kappa",
+    "cost",
+    "optimal_cost",
+    "cost_ratio",
+    "worker_seconds",
+    "late_request_share",
+    "violation_time_share",
+    "scale_outs",
+    "scale_ins",
+    "theta_under",
+    "theta_over",
+    "tau_under",
+    "tau_over",
+];
+
+/// The fields of a score, nested ones joined by dots; the first row names them.
+pub(super) fn csv(scores: &[Score]) -> anyhow::Result<()> {
+    for (at, score) in scores.iter().enumerate() {
+        let mut fields = Vec::new();
+        flatten(&serde_json::to_value(score)?, String::new(), &mut fields);
+        fields.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+        if at == 0 {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            output::line(&names.join(","));
+        }
+        let values: Vec<&str> = fields.iter().map(|(_, value)| value.as_str()).collect();
+        if !output::line(&values.join(",")) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn flatten(value: &serde_json::Value, name: String, into: &mut Vec<(String, String)>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (key, field) in fields {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                flatten(field, name, into);
+            }
+        }
+        serde_json::Value::Null => into.push((name, String::new())),
+        serde_json::Value::String(text) => into.push((name, quoted(text))),
+        other => into.push((name, other.to_string())),
+    }
+}
+
+/// A field as RFC 4180 wants it.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
