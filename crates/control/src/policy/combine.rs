@@ -98,8 +98,12 @@ struct Combination {
 impl Combination {
     fn build(config: &PolicyConfig, way: Way) -> Result<Built, ConfigError> {
         let own: Settings = super::settings(config)?;
-        let default: &[&str] =
-            if way == Way::Aws { &["step", "target_tracking"] } else { &["threshold", "hpa:target=30"] };
+        // Members whose lines do not contradict each other: what one adds, the other would let be.
+        let default: &[&str] = if way == Way::Aws {
+            &["step", "target_tracking:target=60"]
+        } else {
+            &["threshold", "hpa:target=30"]
+        };
         let specs = own
             .policies
             .unwrap_or_else(|| default.iter().map(|name| MemberSpec::Text((*name).to_owned())).collect());
