@@ -86,6 +86,20 @@ impl RequestBody {
         }
     }
 
+    /// One that is not there.
+    pub(crate) fn empty(clock: Clock) -> Self {
+        Self {
+            held: VecDeque::new(),
+            held_bytes: 0,
+            rest: None,
+            trailers: None,
+            allowance: 0,
+            clock,
+            progress: Progress::new(clock),
+            exchange: Arc::new(Exchange::new()),
+        }
+    }
+
     pub(crate) fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
     }

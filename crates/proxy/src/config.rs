@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::network::Network;
+use crate::probe::HealthCheck;
 
 /// One thread forwards tens of thousands of requests a second; a handful of local workers never
 /// needs more than this many.
@@ -81,6 +82,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Requests that one address may send; more are answered with 429.
     pub rate_limit: Option<Rate>,
+    /// How backends are probed; `None` where whoever routes them does that.
+    pub health_check: Option<HealthCheck>,
     /// Whether answers say in `Server-Timing` how long they waited and took.
     pub server_timing: bool,
 }
@@ -118,6 +121,7 @@ impl Config {
             allowed: Vec::new(),
             trusted_proxies: Vec::new(),
             rate_limit: None,
+            health_check: None,
             server_timing: true,
         }
     }

@@ -24,6 +24,7 @@ mod forward;
 mod headers;
 mod listen;
 mod network;
+mod probe;
 mod refusal;
 mod retire;
 mod retry;
@@ -35,5 +36,6 @@ mod waiting;
 
 pub use config::{Config, Rate};
 pub use network::{BadNetwork, Network};
+pub use probe::{BadMatcher, HealthCheck, Matcher};
 pub use retire::{DrainNotice, Router};
 pub use serve::{Proxy, Shutdown, StartError};

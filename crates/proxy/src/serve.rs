@@ -23,7 +23,7 @@ use traffic::{Meter, Pool, RateLimit, RetryBudget, Shard};
 use crate::retire::{DrainNotice, Router};
 use crate::upstream::Connections;
 use crate::waiting::Waiting;
-use crate::{Config, downstream, listen};
+use crate::{Config, downstream, listen, probe};
 
 /// How often, within the time that a connection to a worker may be idle, a thread looks for such
 /// as have been: one is closed at most a quarter late.
@@ -93,6 +93,8 @@ pub(crate) struct Thread {
     pub(crate) own_host: HeaderValue,
     pub(crate) retries: RefCell<RetryBudget>,
     pub(crate) rates: Option<Arc<Rates>>,
+    /// Moves when a probe has taken a backend out; `None` where nobody probes.
+    pub(crate) fallen: Option<watch::Sender<()>>,
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -108,6 +110,7 @@ struct Seed {
     shard: Arc<Shard>,
     permits: Arc<Semaphore>,
     rates: Option<Arc<Rates>>,
+    fallen: Option<watch::Sender<()>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
     stopping: CancellationToken,
@@ -139,6 +142,7 @@ impl Proxy {
         let rates = config
             .rate_limit
             .map(|rate| Arc::new(Mutex::new(RateLimit::new(rate.per_second, rate.burst, clock.now()))));
+        let fallen = config.health_check.as_ref().map(|_| watch::Sender::new(()));
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
         let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -151,6 +155,7 @@ impl Proxy {
                 shard: meter.shard(index),
                 permits: Arc::clone(&permits),
                 rates: rates.clone(),
+                fallen: fallen.clone(),
                 retirements: proxy.router.retirements(),
                 local_addr,
                 stopping: proxy.stopping.clone(),
@@ -249,6 +254,7 @@ async fn serve(
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
         rates: seed.rates.clone(),
+        fallen: seed.fallen.clone(),
         config: seed.config.clone(),
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),
@@ -258,6 +264,11 @@ async fn serve(
         stopping: seed.stopping.clone(),
     });
     let _ = started.send(Ok(()));
+    if seed.index == 0
+        && let Some(check) = seed.config.health_check.clone()
+    {
+        tokio::task::spawn_local(probe::run(Rc::clone(&thread), check));
+    }
     tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
     accept(&thread, listener, permits).await;
     thread.tasks.close();

@@ -153,7 +153,7 @@ impl Connections {
     }
 }
 
-async fn open(address: &Address) -> Result<Sender, ConnectError> {
+pub(crate) async fn open(address: &Address) -> Result<Sender, ConnectError> {
     match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(refused)?;

@@ -6,6 +6,7 @@ mod conformance;
 mod drain;
 mod forwarding;
 mod headers;
+mod probes;
 mod retry;
 mod shutdown;
 mod support;

@@ -31,7 +31,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             begun: AtomicU64::new(0),
             answered: AtomicU64::new(0),

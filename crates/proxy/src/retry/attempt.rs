@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use traffic::Lease;
+use traffic::{Backend, Lease, Probed};
 
 use super::{Answer, Content, Fault};
 use crate::body::{Progress, RequestBody};
@@ -65,7 +65,8 @@ pub(super) async fn run(
     let mut request = head.request(to_send);
     let mut fresh = !kept;
     loop {
-        match exchange(thread, &mut sender, request, &progress).await {
+        let watched = head.is_idempotent().then_some(&**backend);
+        match exchange(thread, &mut sender, request, &progress, watched).await {
             Ok(response) => return receive(thread, lease, head, sender, response).await,
             Err(Unanswered::Returned(returned, cause)) => {
                 request = *returned;
@@ -121,7 +122,9 @@ async fn exchange(
     sender: &mut Sender,
     request: Request<RequestBody>,
     progress: &Rc<Progress>,
+    watched: Option<&Backend>,
 ) -> Result<Response<Incoming>, Unanswered> {
+    let mut fallen = std::pin::pin!(fallen(thread, watched));
     let patience = thread.config.first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
     let mut answered = std::pin::pin!(sender.send(request));
@@ -136,6 +139,10 @@ async fn exchange(
                     None => Unanswered::Failed(blame(progress, &error.into_error())),
                 });
             }
+            () = &mut fallen => {
+                let cause = "fails its probes with the request unanswered".to_owned();
+                return Err(Unanswered::Failed(Fault::Broke(cause)));
+            }
             () = thread.clock.sleep_until(deadline) => {
                 if progress.moved_at.get() == moved_at {
                     let slow = if progress.starved.get() {
@@ -146,6 +153,20 @@ async fn exchange(
                     return Err(Unanswered::Failed(slow));
                 }
             }
+        }
+    }
+}
+
+/// Resolves when probes have taken the backend out: a request that may be repeated need not wait
+/// there for its time-out.
+async fn fallen(thread: &Thread, backend: Option<&Backend>) {
+    let (Some(fallen), Some(backend)) = (&thread.fallen, backend) else {
+        return std::future::pending().await;
+    };
+    let mut fallen = fallen.subscribe();
+    while !matches!(backend.probed(), Probed::TimedOut | Probed::Failed) {
+        if fallen.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }
