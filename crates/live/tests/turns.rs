@@ -141,11 +141,7 @@ fn applied(cycle: &Cycle) -> &Applied {
 async fn orders_what_is_decided_once_a_turn() {
     let bench = bench(&[90.0, 90.0, 90.0, 90.0, 90.0], Duration::from_secs(1));
     let all = cycles(bench.run, 5).await;
-    assert_eq!(
-        bench.orders.lock().unwrap().all,
-        [2, 2, 2, 3, 3],
-        "3 s of cool-down after the decision"
-    );
+    assert_eq!(bench.orders.lock().unwrap().all, [2, 2, 2, 3, 3], "3 s of cool-down after the decision");
     let gaps: Vec<f64> =
         all.windows(2).map(|two| two[1].at().duration_since(two[0].at()).as_secs_f64()).collect();
     assert!(gaps.iter().all(|gap| (gap - 1.0).abs() < 0.01), "{gaps:?}");

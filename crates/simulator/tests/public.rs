@@ -17,12 +17,15 @@ const TEXTS: [(&str, &str); 5] = [
 
 /// All of them.
 pub(crate) fn traces() -> Vec<Trace> {
-    TEXTS.iter().map(|(name, text)| Trace::read(name, text, &Told::default()).unwrap()).collect()
+    TEXTS
+        .iter()
+        .map(|(name, text)| Trace::read(name, text, &Told::default()).expect("a public trace is readable"))
+        .collect()
 }
 
 /// A policy by name and settings.
 pub(crate) fn policy(name: &str, policy: &str, settings: serde_json::Value) -> Contestant {
-    let settings = settings.as_object().unwrap().clone();
+    let settings = settings.as_object().expect("settings are an object").clone();
     let config = PolicyConfig { name: policy.to_owned(), settings };
     Contestant { name: name.to_owned(), kind: ContestantKind::Policy(config) }
 }
