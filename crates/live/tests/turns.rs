@@ -1,4 +1,5 @@
 //! The loop on paused time, with a scripted source and a recording target.
+#![expect(clippy::unwrap_used, reason = "a test fails loudly")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
