@@ -71,7 +71,7 @@ impl Plain {
         Self { list_every, ..Self::default() }
     }
 
-    /// The text for one interval, each line ended: what happened since the last, [`line`], and
+    /// The text for one interval, each line ended: what happened since the last, [`line()`], and
     /// the workers when due.
     pub fn turn(&mut self, view: &View) -> String {
         let mut text = String::new();

@@ -1,6 +1,6 @@
 //! The demo web app: burns real CPU for each request, within a size of its own.
 //!
-//! `/` does the work in [`burn`], one job after another, never taking more of a core than the
+//! `/` does the work in `burn`, one job after another, never taking more of a core than the
 //! worker's size. Everything else (probes, counts, metrics) is answered by the thread that reads
 //! the sockets and so never waits behind work.
 
