@@ -124,7 +124,12 @@ impl Bench {
 
     /// Runs our program to its end.
     pub(crate) async fn finish<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Finished {
-        finish(self.command(words)).await
+        finish(self.command(words), DEADLINE).await
+    }
+
+    /// Runs our program to an end that takes minutes on a slow machine.
+    pub(crate) async fn finish_at_last<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Finished {
+        finish(self.command(words), DEADLINE * 3).await
     }
 
     /// Runs a pool to an end that comes by itself.
@@ -180,8 +185,8 @@ fn on_free_ports<'a>(words: &[&'a str]) -> impl Iterator<Item = &'a str> {
 }
 
 /// Runs a command to its end.
-pub(crate) async fn finish(mut command: Command) -> Finished {
-    let Ok(output) = Clock::start().timeout(DEADLINE, command.output()).await else {
+async fn finish(mut command: Command, within: Duration) -> Finished {
+    let Ok(output) = Clock::start().timeout(within, command.output()).await else {
         panic!("did not end: {command:?}");
     };
     let output = output.unwrap();

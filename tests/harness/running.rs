@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-use super::{Finished, finish, signal, until};
+use super::{Finished, signal, until};
 
 /// Lines kept of each stream for the message of a failed test.
 const LINES_KEPT: usize = 2_000;
@@ -126,7 +126,7 @@ impl Running {
 
     /// Asks or steers it by a command of our program; `--admin` is added.
     pub(crate) async fn ask(&self, bench: &super::Bench, words: &[&str]) -> Finished {
-        finish(bench.command(words.iter().copied().chain(["--admin", &self.admin]))).await
+        bench.finish(words.iter().copied().chain(["--admin", &self.admin])).await
     }
 
     /// Closes our end of its stdout, as `head` does when it has seen enough.
