@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use run::RunArgs;
-pub(crate) use simulate::{Print, ScenarioArgs, SimulateArgs, ValueKind};
+pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 
 /// Learn, test and prove autoscaling on your own machine.
 ///

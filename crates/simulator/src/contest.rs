@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use control::{ConfigError, PolicyConfig};
 
+use crate::des::{self, Des};
 use crate::fluid::{self, Driver};
 use crate::load::Load;
+use crate::number;
 use crate::optimum::{self, Optimum};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::score::{Of, Score};
@@ -48,6 +50,23 @@ pub struct Contest<'a> {
     pub start_ups: &'a [Duration],
     /// All else.
     pub scenario: &'a Scenario,
+    /// What runs it.
+    pub engine: &'a Engine,
+}
+
+/// The engines.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Engine {
+    /// Requests as a stream.
+    Fluid,
+    /// Every request by itself, once with each seed from the given one on. Recorded requests
+    /// come as recorded; the optimum, which knows loads and no requests, is run as a stream.
+    Des {
+        /// The first run; the others differ from it by their seed.
+        des: Des,
+        /// How many seeds.
+        seeds: u64,
+    },
 }
 
 /// Why a contest cannot be held.
@@ -62,7 +81,9 @@ pub enum ContestError {
 }
 
 /// What all contestants on one trace with one start-up delay share.
-struct Field {
+struct Field<'a> {
+    /// Single requests, where they are known.
+    arrivals: &'a [f64],
     load: Load,
     scenario: Scenario,
     optimum: Optimum,
@@ -73,7 +94,11 @@ struct Field {
 impl Contest<'_> {
     /// How many scores there will be.
     pub fn size(&self) -> usize {
-        self.traces.len() * self.start_ups.len() * self.contestants.len()
+        let seeds = match self.engine {
+            Engine::Fluid => 1,
+            Engine::Des { seeds, .. } => number::index(*seeds).max(1),
+        };
+        self.traces.len() * self.start_ups.len() * self.contestants.len() * seeds
     }
 
     /// Runs everything on `threads` threads. `done` is told after each run, in any order; the
@@ -92,31 +117,48 @@ impl Contest<'_> {
             .collect();
         let fields = spread(&grounds, threads, |(trace, start_up)| self.field(trace, *start_up));
         let fields = fields.into_iter().collect::<Result<Vec<Field>, ContestError>>()?;
-        let heats: Vec<(&Field, &Contestant)> = fields
-            .iter()
-            .flat_map(|field| self.contestants.iter().map(move |contestant| (field, contestant)))
-            .collect();
-        let scores = spread(&heats, threads, |(field, contestant)| {
-            let score = field.score(contestant);
+        let engines = self.engines();
+        let mut heats: Vec<(&Field, &Contestant, &Engine)> = Vec::with_capacity(self.size());
+        for field in &fields {
+            for contestant in self.contestants {
+                heats.extend(engines.iter().map(|engine| (field, contestant, engine)));
+            }
+        }
+        let scores = spread(&heats, threads, |(field, contestant, engine)| {
+            let score = field.score(contestant, engine);
             done();
             score
         });
-        scores.into_iter().collect()
+        let scores = scores.into_iter().collect::<Result<Vec<Score>, ContestError>>()?;
+        Ok(scores.chunks(engines.len().max(1)).filter_map(Score::mean).collect())
     }
 
-    fn field(&self, trace: &Trace, start_up: Duration) -> Result<Field, ContestError> {
+    /// One a seed.
+    fn engines(&self) -> Vec<Engine> {
+        match self.engine {
+            Engine::Fluid => vec![Engine::Fluid],
+            Engine::Des { des, seeds } => (0..(*seeds).max(1))
+                .map(|more| Engine::Des {
+                    des: Des { seed: des.seed.wrapping_add(more), ..des.clone() },
+                    seeds: 1,
+                })
+                .collect(),
+        }
+    }
+
+    fn field<'a>(&self, trace: &'a Trace, start_up: Duration) -> Result<Field<'a>, ContestError> {
         let scenario = Scenario { start_up, ..self.scenario.clone() };
         let load = Load::new(trace, &scenario)?;
         let wants_plan = self.contestants.iter().any(|contestant| contestant.kind == ContestantKind::Optimal);
         let optimum = optimum::solve(&load, &scenario, wants_plan);
         let (best_static, _) = optimum::best_static(&load, &scenario);
         let constant = fluid::run(&load, &scenario, Driver::Static(best_static), None);
-        Ok(Field { load, scenario, optimum, best_static, constant })
+        Ok(Field { arrivals: &trace.arrivals, load, scenario, optimum, best_static, constant })
     }
 }
 
-impl Field {
-    fn score(&self, contestant: &Contestant) -> Result<Score, ContestError> {
+impl Field<'_> {
+    fn score(&self, contestant: &Contestant, engine: &Engine) -> Result<Score, ContestError> {
         let driver = match &contestant.kind {
             ContestantKind::Policy(policy) => {
                 Driver::Controller(Box::new(fluid::controller(policy.clone(), &self.scenario)?))
@@ -125,15 +167,26 @@ impl Field {
             ContestantKind::Static(workers) => Driver::Static(*workers),
             ContestantKind::BestStatic => Driver::Static(self.best_static),
         };
-        let tally = fluid::run(&self.load, &self.scenario, driver, None);
+        let (load, scenario) = (&self.load, &self.scenario);
+        let (engine, tally) = match engine {
+            Engine::Des { des, .. } if contestant.kind != ContestantKind::Optimal => {
+                let outcome = if self.arrivals.is_empty() {
+                    des::run(load, scenario, des, driver, None)?
+                } else {
+                    des::replay(load, scenario, des, self.arrivals, driver, None)?
+                };
+                ("des", outcome.tally)
+            }
+            _ => ("fluid", fluid::run(load, scenario, driver, None)),
+        };
         let of = Of {
-            trace: &self.load.name,
+            trace: &load.name,
             policy: &contestant.name,
-            engine: "fluid",
+            engine,
             optimal_cost: self.optimum.cost,
             constant: &self.constant,
         };
-        Ok(tally.score(of, &self.scenario))
+        Ok(tally.score(of, scenario))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the live system's decisions on recorded or virtual time.
 
 pub mod contest;
+pub mod des;
 mod flow;
 pub mod fluid;
 mod latency;
@@ -14,7 +15,8 @@ pub mod score;
 pub mod tally;
 pub mod trace;
 
-pub use contest::{Contest, ContestError, Contestant, ContestantKind};
+pub use contest::{Contest, ContestError, Contestant, ContestantKind, Engine};
+pub use des::Des;
 pub use load::Load;
 pub use optimum::{Optimum, Plan};
 pub use scenario::{Scenario, ScenarioError, Size};

@@ -23,6 +23,7 @@ pub struct Load {
     workers: Vec<f64>,
     /// Buckets with a value before each bucket; empty if none is missing.
     present: Vec<u64>,
+    requests_per_load: f64,
     step_ms: u64,
     steps: usize,
     scored_from: usize,
@@ -56,6 +57,9 @@ impl Load {
                 per_second * scenario.compress / (rate * scenario.slo_utilisation)
             }
         };
+        // The inverse of the scaling, for requests that come as recorded.
+        let per_second =
+            if trace.kind == Kind::Rate { scenario.compress } else { scenario.compress / bucket_s };
         let workers: Vec<f64> =
             trace.values.iter().map(|value| value.map_or(f64::NAN, |value| value * factor)).collect();
         let length_ms = bucket_ms * workers.len() as u64;
@@ -64,6 +68,7 @@ impl Load {
         Ok(Self {
             name: trace.name.clone(),
             present: present_before(&workers),
+            requests_per_load: per_second / factor,
             bucket_ms,
             workers,
             step_ms,
@@ -95,6 +100,11 @@ impl Load {
     /// When scoring begins, in milliseconds.
     pub(crate) fn scored_from_ms(&self) -> u64 {
         self.begin_ms(self.scored_from)
+    }
+
+    /// Recorded requests a second behind a load of one worker.
+    pub(crate) fn requests_per_load(&self) -> f64 {
+        self.requests_per_load
     }
 
     /// Length of a bucket in milliseconds.

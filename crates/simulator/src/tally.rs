@@ -96,8 +96,8 @@ struct Episode {
 }
 
 impl Tally {
-    /// Enters a stretch of scored time.
-    pub(crate) fn enter(&mut self, stretch: &Stretch, served: &Served) {
+    /// Enters supply and demand of a stretch of scored time.
+    pub(crate) fn supply(&mut self, stretch: &Stretch) {
         let Stretch { from_ms, length_s, load, demand, ready, existing } = *stretch;
         self.scored_s += length_s;
         self.load += load * length_s;
@@ -119,6 +119,11 @@ impl Tally {
             self.over += (ready - demand) / demand * length_s;
             self.over_s += length_s;
         }
+    }
+
+    /// Enters what became of the requests of a stretch of scored time.
+    pub(crate) fn served(&mut self, stretch: &Stretch, served: &Served) {
+        let Stretch { length_s, load, .. } = *stretch;
         self.dropped += served.dropped;
         self.waiting_s += served.waiting_s;
         if served.waiting_s > 0.0 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::PolicyConfig;
 use simulator::trace::{Kind, Told};
-use simulator::{Contest, Contestant, ContestantKind, Scenario, Score, Trace};
+use simulator::{Contest, Contestant, ContestantKind, Engine, Scenario, Score, Trace};
 
 /// Name and text of each trace.
 const TEXTS: [(&str, &str); 5] = [
@@ -76,6 +76,7 @@ fn nobody_beats_the_optimum() {
             contestants: &contestants,
             start_ups: &start_ups,
             scenario: &scenario,
+            engine: &Engine::Fluid,
         };
         for score in contest.run(2, &|| ()).unwrap() {
             let what = format!(
@@ -103,9 +104,52 @@ fn the_number_of_threads_changes_nothing() {
         contestants: &contestants,
         start_ups: &start_ups,
         scenario: &scenario,
+        engine: &Engine::Fluid,
     };
     let text = |scores: Vec<Score>| serde_json::to_string(&scores).unwrap();
     let one = text(contest.run(1, &|| ()).unwrap());
     assert_eq!(one, text(contest.run(3, &|| ()).unwrap()));
     assert_eq!(one, text(contest.run(1, &|| ()).unwrap()));
+}
+
+#[test]
+fn seeds_are_averaged_and_recorded_requests_replayed() {
+    let mut traces = traces();
+    let text = include_str!("traces/llm_azure_conversation_1s.csv");
+    let mut recorded = traces.remove(1);
+    // A request in the middle of each counted one's second.
+    recorded.arrivals = text
+        .lines()
+        .skip(1)
+        .flat_map(|line| {
+            let (second, count) = line.split_once(',').expect("two columns");
+            let (second, count): (f64, usize) = (second.parse().unwrap_or(0.0), count.parse().unwrap_or(0));
+            std::iter::repeat_n(second + 0.5, count)
+        })
+        .collect();
+    let engine = Engine::Des { des: simulator::Des::default(), seeds: 3 };
+    let contestants = [policy("hpa", "hpa", serde_json::json!({})), yardsticks().remove(0)];
+    let scenario = Scenario::default();
+    let start_ups = [Duration::from_secs(30)];
+    let traces = [recorded];
+    let contest = Contest {
+        traces: &traces,
+        contestants: &contestants,
+        start_ups: &start_ups,
+        scenario: &scenario,
+        engine: &engine,
+    };
+    assert_eq!(contest.size(), 6);
+    let scores = contest.run(2, &|| ()).expect("the contest can be held");
+    let [hpa, optimal] = scores.as_slice() else { panic!("{scores:?}") };
+    assert_eq!((hpa.engine, hpa.seeds.map(|seeds| seeds.count)), ("des", Some(3)));
+    assert_eq!(optimal.engine, "fluid");
+    let fluid =
+        Contest { engine: &Engine::Fluid, ..contest }.run(1, &|| ()).expect("the contest can be held");
+    assert!(
+        (hpa.cost_ratio / fluid[0].cost_ratio - 1.0).abs() < 0.05,
+        "{} {}",
+        hpa.cost_ratio,
+        fluid[0].cost_ratio
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simulator::{Contest, Contestant, ContestantKind, Scenario};
+use simulator::{Contest, Contestant, ContestantKind, Engine, Scenario};
 
 use crate::public::{policy, traces};
 
@@ -31,8 +31,13 @@ fn costs_and_elasticity_agree_within_two_percent() {
     ];
     let (traces, scenario) = (traces(), Scenario::default());
     let start_ups = [2, 30, 120].map(Duration::from_secs);
-    let contest =
-        Contest { traces: &traces, contestants: &contestants, start_ups: &start_ups, scenario: &scenario };
+    let contest = Contest {
+        traces: &traces,
+        contestants: &contestants,
+        start_ups: &start_ups,
+        scenario: &scenario,
+        engine: &Engine::Fluid,
+    };
     let scores = contest.run(2, &|| ()).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());
     for line in REFERENCE.lines().skip(1) {

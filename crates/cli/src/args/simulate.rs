@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use control::span;
+use simulator::des::Law;
 
 use super::parse;
 
@@ -50,9 +51,11 @@ pub(crate) struct SimulateArgs {
 /// What a simulation assumes beside the trace.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScenarioArgs {
-    /// fluid: requests as a stream, for speed
+    /// fluid: requests as a stream, for speed; des: every request by itself
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) engine: Engine,
+    pub(crate) engine: EngineName,
+    #[command(flatten)]
+    pub(crate) des: DesArgs,
     /// Workers that the 99.9th percentile of the load needs; the load is scaled to that
     #[arg(long, default_value_t = 20.0, value_name = "N", conflicts_with = "worker_rate")]
     pub(crate) peak_workers: f64,
@@ -102,9 +105,61 @@ pub(crate) struct ScenarioArgs {
 
 /// The engines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
+pub(crate) enum EngineName {
     #[default]
     Fluid,
+    Des,
+}
+
+/// What only `--engine des` knows.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Single requests (--engine des)")]
+pub(crate) struct DesArgs {
+    /// How many runs, each with another seed; results are means with their spread
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000), value_name = "N")]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How a request's CPU time varies: constant, exponential or lognormal:CV
+    #[arg(long, default_value = "exponential", value_parser = law, value_name = "LAW")]
+    pub(crate) service_law: Law,
+    /// How the start-up delay varies
+    #[arg(long, default_value = "constant", value_parser = law, value_name = "LAW")]
+    pub(crate) start_up_law: Law,
+    /// Who gets the next request
+    #[arg(long, default_value = traffic::balance::DEFAULT, value_name = "NAME")]
+    pub(crate) algorithm: String,
+    /// Requests that a worker is given at most, others wait (0: no limit)
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) max_in_flight: u32,
+    /// A worker's process ends by itself so many times an hour
+    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    pub(crate) crashes: f64,
+    /// A worker stops answering so many times an hour
+    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    pub(crate) hangs: f64,
+    /// Share of the measurements that are lost
+    #[arg(long, default_value = "0", value_parser = parse::share, value_name = "SHARE")]
+    pub(crate) metric_loss: f64,
+    /// A new worker is slow for this long
+    #[arg(long, default_value = "0s", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) warm_up: Duration,
+    /// How slow: its share of the full speed
+    #[arg(long, default_value = "0.5", value_parser = parse::share, value_name = "SHARE")]
+    pub(crate) warm_up_speed: f64,
+}
+
+fn law(text: &str) -> Result<Law, String> {
+    match text.split_once(':') {
+        None if text == "constant" => Ok(Law::Constant),
+        None if text == "exponential" => Ok(Law::Exponential),
+        Some(("lognormal", variation)) => match variation.parse::<f64>() {
+            Ok(variation) if variation.is_finite() && variation > 0.0 => Ok(Law::Lognormal(variation)),
+            _ => Err(format!("`{variation}` is no coefficient of variation (try lognormal:1.5)")),
+        },
+        _ => Err(format!("`{text}` is no law (try constant, exponential or lognormal:1.5)")),
+    }
 }
 
 /// What a trace's values are.

@@ -7,10 +7,11 @@ mod progress;
 use std::path::Path;
 use std::time::Duration;
 
+use simulator::des::{Des, Faults};
 use simulator::trace::{Kind, Told};
-use simulator::{Contest, ContestError, Scenario, Size, Trace};
+use simulator::{Contest, ContestError, Engine, Scenario, Size, Trace};
 
-use crate::args::{Print, ScenarioArgs, SimulateArgs, ValueKind};
+use crate::args::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 use crate::failure::{Hint, NOT_FOUND, USAGE, coded, hint};
 use crate::output;
 use progress::Progress;
@@ -21,8 +22,19 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let traces = read_all(args)?;
     let scenario = scenario(&args.scenario);
     let start_ups = start_ups(&args.scenario);
-    let contest =
-        Contest { traces: &traces, contestants: &contestants, start_ups: &start_ups, scenario: &scenario };
+    let engine = engine(&args.scenario);
+    let contest = Contest {
+        traces: &traces,
+        contestants: &contestants,
+        start_ups: &start_ups,
+        scenario: &scenario,
+        engine: &engine,
+    };
+    if args.scenario.engine == EngineName::Fluid && args.scenario.des.seeds > 1 && !args.quiet {
+        output::complain(
+            "there is no chance in the fluid engine: one seed stands for all (see --engine des)",
+        );
+    }
     let progress = Progress::new(contest.size(), args.quiet);
     let threads = args.threads.unwrap_or_else(cores);
     let scores = contest.run(threads, &|| progress.one_more()).map_err(refused)?;
@@ -55,6 +67,32 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
         patience: args.patience,
         metric_delay: args.metric_delay,
         drain: args.drain,
+    }
+}
+
+/// The engine that the arguments describe.
+pub(crate) fn engine(args: &ScenarioArgs) -> Engine {
+    let wanted = &args.des;
+    match args.engine {
+        EngineName::Fluid => Engine::Fluid,
+        EngineName::Des => Engine::Des {
+            des: Des {
+                seed: wanted.seed,
+                service: wanted.service_law.clone(),
+                start_up: wanted.start_up_law.clone(),
+                algorithm: wanted.algorithm.clone(),
+                in_flight_max: (wanted.max_in_flight > 0).then_some(wanted.max_in_flight),
+                threads: None,
+                faults: Faults {
+                    crashes_per_hour: wanted.crashes,
+                    hangs_per_hour: wanted.hangs,
+                    metric_loss: wanted.metric_loss,
+                    warm_up: wanted.warm_up,
+                    warm_up_speed: wanted.warm_up_speed,
+                },
+            },
+            seeds: wanted.seeds,
+        },
     }
 }
 

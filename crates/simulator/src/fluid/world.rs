@@ -144,7 +144,9 @@ impl<'a> World<'a> {
             self.window.wait_s = self.flow.wait_s(ready);
             if self.scoring {
                 let (load, demand) = (self.rate, self.demand);
-                self.tally.enter(&Stretch { from_ms, length_s, load, demand, ready, existing }, &served);
+                let stretch = Stretch { from_ms, length_s, load, demand, ready, existing };
+                self.tally.supply(&stretch);
+                self.tally.served(&stretch, &served);
             }
         }
     }

@@ -1,0 +1,137 @@
+//! The exact engine: every request by itself, through the live system's balancers, meter,
+//! fleet and controller, on virtual time.
+
+mod arrivals;
+mod chance;
+mod schedule;
+mod site;
+mod station;
+
+use std::time::Duration;
+
+use control::{Decision, Observation};
+
+use crate::fluid::{Driver, Watch};
+use crate::load::Load;
+use crate::scenario::{Scenario, ScenarioError};
+use crate::tally::Tally;
+pub use chance::Law;
+use site::Site;
+
+/// What the discrete-event engine assumes beyond the scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Des {
+    /// Equal seeds give equal runs.
+    pub seed: u64,
+    /// How a request's CPU time varies around the scenario's.
+    pub service: Law,
+    /// How the start-up delay varies around the scenario's.
+    pub start_up: Law,
+    /// The balancer, by its name in `traffic::BALANCERS`.
+    pub algorithm: String,
+    /// Requests that a worker is given at most; others wait for room. `None`: no limit.
+    pub in_flight_max: Option<u32>,
+    /// Requests that a worker serves at a time; others stand in line there. `None`: all.
+    pub threads: Option<u32>,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// What goes wrong, and how often.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// A worker's process ends by itself so many times an hour.
+    pub crashes_per_hour: f64,
+    /// A worker stops answering so many times an hour, until it is killed.
+    pub hangs_per_hour: f64,
+    /// Share of the readings that are lost.
+    pub metric_loss: f64,
+    /// For so long after it became ready a worker is slow.
+    pub warm_up: Duration,
+    /// How slow: its share of the full speed.
+    pub warm_up_speed: f64,
+}
+
+impl Default for Des {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            service: Law::Exponential,
+            start_up: Law::Constant,
+            algorithm: traffic::balance::DEFAULT.to_owned(),
+            in_flight_max: Some(8),
+            threads: None,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// What became of the requests of the scored time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Requests {
+    /// That came in.
+    pub arrived: u64,
+    /// That were answered.
+    pub completed: u64,
+    /// That gave up waiting.
+    pub dropped: u64,
+    /// That were lost with their worker.
+    pub failed: u64,
+    /// Sum of the answers' times, in seconds.
+    pub response_s: f64,
+    /// Sum of the times in which they waited for a worker, in seconds.
+    pub wait_s: f64,
+    /// Requests in the system, summed over time, in request-seconds.
+    pub present_s: f64,
+}
+
+/// The books and the requests of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// As the fluid engine keeps them; its latencies are those of single requests.
+    pub tally: Tally,
+    /// Single requests.
+    pub requests: Requests,
+}
+
+/// Runs the whole load with requests that come by chance at its rate.
+///
+/// # Errors
+/// When the balancer is unknown, or the driver is a plan: that one knows loads, not requests.
+pub fn run(
+    load: &Load,
+    scenario: &Scenario,
+    des: &Des,
+    driver: Driver,
+    watch: Option<&mut Watch>,
+) -> Result<Outcome, ScenarioError> {
+    let arrivals = site::poisson(load, scenario, des);
+    Site::new(load, scenario, des, arrivals)?.run(driver, watch)
+}
+
+/// The same with requests at their recorded times, in seconds since the start.
+///
+/// # Errors
+/// As for [`run`].
+pub fn replay(
+    load: &Load,
+    scenario: &Scenario,
+    des: &Des,
+    times: &[f64],
+    driver: Driver,
+    watch: Option<&mut Watch>,
+) -> Result<Outcome, ScenarioError> {
+    let arrivals = arrivals::Arrivals::Recorded { times, next: 0, pace: scenario.compress };
+    Site::new(load, scenario, des, arrivals)?.run(driver, watch)
+}
+
+/// Shows a turn, where somebody looks.
+fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision) {
+    if let Some(watch) = watch.as_mut() {
+        watch(seen, decision);
+    }
+}
+
+#[cfg(test)]
+#[path = "des/tests.rs"]
+mod tests;
