@@ -3,6 +3,8 @@
 //! Pure: no clock, no entropy, no I/O. Equal series, settings and seed give equal forecasts, and
 //! budgets are counted in iterations, so that a model can be trained again bit for bit.
 
+#[cfg(feature = "library")]
+mod arima;
 mod autoregressive;
 pub mod backtest;
 mod boosted;
@@ -17,6 +19,8 @@ mod history;
 mod holt_winters;
 mod linear;
 mod mixture;
+#[cfg(feature = "library")]
+mod mstl;
 mod naive;
 mod random_forest;
 mod scored;
@@ -262,6 +266,10 @@ pub const FORECASTERS: &[Entry] = &[
     holt_winters::ENTRY,
     theta::ENTRY,
     fourier::ENTRY,
+    #[cfg(feature = "library")]
+    arima::ENTRY,
+    #[cfg(feature = "library")]
+    mstl::ENTRY,
     random_forest::ENTRY,
     gradient_boosting::ENTRY,
     ensemble::ENTRY,
