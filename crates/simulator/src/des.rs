@@ -133,5 +133,7 @@ fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision)
 }
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 #[path = "des/tests.rs"]
 mod tests;

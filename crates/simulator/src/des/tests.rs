@@ -106,20 +106,25 @@ fn the_fluid_engine_drops_as_many() {
     }
 }
 
-#[test]
-fn policies_decide_alike_on_both_engines() {
-    let scenario = Scenario { slo_utilisation: 0.85, ..Scenario::default() };
-    let values = (0..240).map(|at| Some(6.0 + 5.0 * (f64::from(at) / 20.0).sin())).collect();
+/// A load that goes up and down around `middle`, scaled as the scenario says.
+pub(super) fn wave(middle: f64, minutes: u32, scenario: &Scenario) -> Load {
+    let value = |at: u32| Some(middle * (1.0 + 0.8 * (f64::from(at) / 20.0).sin()));
     let trace = Trace {
         name: "wave".to_owned(),
         kind: Kind::Rate,
         bucket: Duration::from_secs(60),
         start: None,
-        values,
+        values: (0..minutes).map(value).collect(),
         arrivals: Vec::new(),
         hygiene: Hygiene::default(),
     };
-    let load = Load::new(&trace, &scenario).unwrap();
+    Load::new(&trace, scenario).unwrap()
+}
+
+#[test]
+fn policies_decide_alike_on_both_engines() {
+    let scenario = Scenario { slo_utilisation: 0.85, ..Scenario::default() };
+    let load = wave(6.0, 240, &scenario);
     let policy = control::PolicyConfig { name: "hpa".to_owned(), settings: serde_json::Map::new() };
     let driver = || Driver::Controller(Box::new(fluid::controller(policy.clone(), &scenario).unwrap()));
     let fluid = fluid::run(&load, &scenario, driver(), None);
