@@ -93,8 +93,8 @@ pub struct Config {
 pub struct Rate {
     /// In the long run.
     pub per_second: f64,
-    /// At once.
-    pub burst: u32,
+    /// At once; at least 1.
+    pub burst: f64,
 }
 
 impl Config {

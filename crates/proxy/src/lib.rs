@@ -21,6 +21,7 @@ mod body;
 mod config;
 mod downstream;
 mod forward;
+mod gather;
 mod headers;
 mod listen;
 mod network;

@@ -129,13 +129,8 @@ pub(crate) async fn run(thread: Rc<Thread>, check: HealthCheck) {
 fn take_up(thread: &Thread, backend: &Backend, verdict: Probed) {
     let before = backend.probed();
     backend.set_probed(verdict);
-    if before == verdict {
-        return;
-    }
-    if verdict == Probed::Healthy {
+    if before != verdict && verdict == Probed::Healthy {
         thread.waiting.serve(&thread.pool, thread.clock.now());
-    } else if let Some(fallen) = &thread.fallen {
-        fallen.send_replace(());
     }
 }
 

@@ -93,8 +93,6 @@ pub(crate) struct Thread {
     pub(crate) own_host: HeaderValue,
     pub(crate) retries: RefCell<RetryBudget>,
     pub(crate) rates: Option<Arc<Rates>>,
-    /// Moves when a probe has taken a backend out; `None` where nobody probes.
-    pub(crate) fallen: Option<watch::Sender<()>>,
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -110,7 +108,6 @@ struct Seed {
     shard: Arc<Shard>,
     permits: Arc<Semaphore>,
     rates: Option<Arc<Rates>>,
-    fallen: Option<watch::Sender<()>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
     stopping: CancellationToken,
@@ -142,7 +139,6 @@ impl Proxy {
         let rates = config
             .rate_limit
             .map(|rate| Arc::new(Mutex::new(RateLimit::new(rate.per_second, rate.burst, clock.now()))));
-        let fallen = config.health_check.as_ref().map(|_| watch::Sender::new(()));
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
         let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -155,7 +151,6 @@ impl Proxy {
                 shard: meter.shard(index),
                 permits: Arc::clone(&permits),
                 rates: rates.clone(),
-                fallen: fallen.clone(),
                 retirements: proxy.router.retirements(),
                 local_addr,
                 stopping: proxy.stopping.clone(),
@@ -254,7 +249,6 @@ async fn serve(
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
         rates: seed.rates.clone(),
-        fallen: seed.fallen.clone(),
         config: seed.config.clone(),
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),

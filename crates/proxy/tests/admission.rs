@@ -21,7 +21,7 @@ async fn others_than_those_allowed_are_refused() {
 #[tokio::test]
 async fn who_asks_too_often_is_told_so() {
     let worker = Worker::answering("ok").await;
-    let rate = Rate { per_second: 0.001, burst: 3 };
+    let rate = Rate { per_second: 0.001, burst: 3.0 };
     let balancer = Setup::with(|config| config.rate_limit = Some(rate)).before(&[&worker]);
     let mut client = balancer.connect().await;
     for _ in 0..3 {
@@ -37,7 +37,7 @@ async fn who_asks_too_often_is_told_so() {
 #[tokio::test]
 async fn a_trusted_proxy_is_asked_for_whom_it_asks() {
     let worker = Worker::answering("ok").await;
-    let rate = Rate { per_second: 0.001, burst: 1 };
+    let rate = Rate { per_second: 0.001, burst: 1.0 };
     let setup = Setup::with(|config| {
         config.rate_limit = Some(rate);
         config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];

@@ -32,8 +32,8 @@ struct Bucket {
 
 impl<K: Hash + Eq> RateLimit<K> {
     /// `rate_per_second` requests a second, and `burst` at once (at least 1).
-    pub fn new(rate_per_second: f64, burst: u32, at: Timestamp) -> Self {
-        let burst = f64::from(burst.max(1));
+    pub fn new(rate_per_second: f64, burst: f64, at: Timestamp) -> Self {
+        let burst = burst.max(1.0);
         Self {
             rate_per_second,
             burst,
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn each_client_has_its_own_bucket() {
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
-        let mut limit = RateLimit::new(10.0, 3, at(0));
+        let mut limit = RateLimit::new(10.0, 3.0, at(0));
         let passed = |limit: &mut RateLimit<u32>, client, now| {
             (0..10).filter(|_| limit.take(client, at(now)).is_ok()).count()
         };
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let at = Timestamp::UNIX_EPOCH;
-        let mut limit = RateLimit::new(0.001, 1, at);
+        let mut limit = RateLimit::new(0.001, 1.0, at);
         for client in 0..100_000_u32 {
             let _ = limit.take(client, at);
         }

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::exchange::Exchange;
 use super::pulse::Pulse;
+use crate::gather::gather;
 use crate::strict::{Fault, Gate, Limits, RequestHead};
 
 /// Given to the parser in place of a request that must not get to it, so that the refusal takes
@@ -149,7 +150,9 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let stream = &mut self.stream;
+        let written = gather(slices, |bytes| Pin::new(&mut *stream).poll_write(cx, bytes))
+            .unwrap_or_else(|| Pin::new(&mut *stream).poll_write_vectored(cx, slices));
         self.pulse.sent(written.is_ready());
         written
     }

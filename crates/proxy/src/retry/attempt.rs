@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
+use jiff::Timestamp;
 use traffic::{Backend, Lease, Probed};
 
 use super::{Answer, Content, Fault};
@@ -124,13 +125,13 @@ async fn exchange(
     progress: &Rc<Progress>,
     watched: Option<&Backend>,
 ) -> Result<Response<Incoming>, Unanswered> {
-    let mut fallen = std::pin::pin!(fallen(thread, watched));
+    let watched = watched.filter(|_| thread.config.health_check.is_some());
     let patience = thread.config.first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
     let mut answered = std::pin::pin!(sender.send(request));
     loop {
         let moved_at = progress.moved_at.get();
-        let deadline = moved_at.saturating_add(patience).unwrap_or(jiff::Timestamp::MAX);
+        let deadline = moved_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
         tokio::select! {
             biased;
             answer = &mut answered => {
@@ -139,11 +140,14 @@ async fn exchange(
                     None => Unanswered::Failed(blame(progress, &error.into_error())),
                 });
             }
-            () = &mut fallen => {
-                let cause = "fails its probes with the request unanswered".to_owned();
-                return Err(Unanswered::Failed(Fault::Broke(cause)));
-            }
-            () = thread.clock.sleep_until(deadline) => {
+            () = thread.clock.sleep_until(look_at(thread, watched, deadline)) => {
+                if watched.is_some_and(has_fallen) {
+                    let cause = "fails its probes with the request unanswered".to_owned();
+                    return Err(Unanswered::Failed(Fault::Broke(cause)));
+                }
+                if thread.clock.now() < deadline {
+                    continue;
+                }
                 if progress.moved_at.get() == moved_at {
                     let slow = if progress.starved.get() {
                         Fault::Client(super::body_too_slow())
@@ -157,18 +161,17 @@ async fn exchange(
     }
 }
 
-/// Resolves when probes have taken the backend out: a request that may be repeated need not wait
-/// there for its time-out.
-async fn fallen(thread: &Thread, backend: Option<&Backend>) {
-    let (Some(fallen), Some(backend)) = (&thread.fallen, backend) else {
-        return std::future::pending().await;
-    };
-    let mut fallen = fallen.subscribe();
-    while !matches!(backend.probed(), Probed::TimedOut | Probed::Failed) {
-        if fallen.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
+/// Where probes say that a backend is gone, a request that may be repeated need not wait there for
+/// its time-out: it looks this often.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+fn look_at(thread: &Thread, watched: Option<&Backend>, deadline: Timestamp) -> Timestamp {
+    let soon = || thread.clock.now().saturating_add(LOOK_EVERY).unwrap_or(deadline);
+    watched.map_or(deadline, |_| soon().min(deadline))
+}
+
+fn has_fallen(backend: &Backend) -> bool {
+    matches!(backend.probed(), Probed::TimedOut | Probed::Failed)
 }
 
 /// Whose fault a broken exchange is.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::HEAD_BYTES_MAX;
+use crate::gather::gather;
 use crate::strict::{AnswerHead, Fault, Gate, Limits, Wire};
 
 /// A worker's answer cannot be taken for one.
@@ -77,7 +78,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WorkerIo<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let stream = &mut self.stream;
+        gather(slices, |bytes| Pin::new(&mut *stream).poll_write(cx, bytes))
+            .unwrap_or_else(|| Pin::new(&mut *stream).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
