@@ -1,5 +1,6 @@
 //! Arguments as typed: one struct a command. What they mean together is settled in `config`.
 
+mod balance;
 pub(crate) mod parse;
 mod run;
 mod simulate;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use balance::{BackendArg, BalanceArgs, Preset};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Demo(Box<DemoArgs>),
     /// Run an app as a pool that scales itself (default: the demo app)
     Run(Box<RunArgs>),
+    /// Balance over servers that run already
+    Balance(Box<BalanceArgs>),
     /// Run one demo app process
     Worker(WorkerArgs),
     /// Put load on a URL and report what came back

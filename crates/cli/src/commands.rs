@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod ask;
+pub(crate) mod balance;
 pub(crate) mod decide;
 pub(crate) mod demo;
 pub(crate) mod load;

@@ -39,6 +39,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => several_threads(run::demo::run(&args)),
         Command::Run(args) => several_threads(run::run::run(&args)),
         Command::Guardian => Ok(()),
+        Command::Balance(args) => several_threads(run::balance::run(&args)),
         Command::Worker(args) => one_thread(run::worker::run(&args)),
         Command::Load(args) => several_threads(run::load::run(&args)),
         Command::Top(args) => one_thread(run::top::run(&args)),

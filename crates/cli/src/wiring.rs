@@ -1,5 +1,6 @@
 //! Joins the crates: routes down, drain notices up, cycles out, orders in.
 
+pub(crate) mod fixed;
 mod listeners;
 mod logs;
 mod orders;
