@@ -1,0 +1,34 @@
+//! Binary `autoscale-bench`: benchmarks side by side with peers; writes `crates/bench/RESULTS.md`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers prints what it does")]
+
+mod balancer;
+mod conformance;
+mod cost;
+mod load;
+mod peers;
+mod report;
+mod serve;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "usage: autoscale-bench balancer [--rounds N] [--seconds N] [--dry]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.split_first() {
+        Some((&"balancer", options)) => balancer::run(options),
+        Some((&"serve", backends)) => serve::run(backends),
+        _ => Err(anyhow::anyhow!(USAGE)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

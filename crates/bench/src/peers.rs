@@ -1,0 +1,147 @@
+//! Balancers under test and the server behind them, each a process that ends with its handle.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::serve::THREADS;
+
+/// Time to begin to listen.
+const START_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A process that listens.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Peer {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // nginx's master would leave its workers behind if it were killed.
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        if !asked.is_ok_and(|status| status.success()) || self.child.wait().is_err() {
+            let _ = self.child.kill();
+        }
+    }
+}
+
+/// Any free port; another program could take it before the peer does, and then the start fails.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn start(name: &'static str, address: SocketAddr, command: &mut Command) -> anyhow::Result<Peer> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(|| format!("{name} could not be started"))?;
+    let peer = Peer { name, address, child };
+    let started = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        anyhow::ensure!(started.elapsed() < START_MAX, "{name} does not listen on {address}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(peer)
+}
+
+/// Two servers in one process: fixed answers on two ports and two Unix sockets.
+pub(crate) struct Backends {
+    _process: Peer,
+    pub(crate) tcp: Vec<String>,
+    pub(crate) unix: Vec<String>,
+}
+
+/// Sizes of answers, by path: `/128`, `/1024`, `/65536`.
+pub(crate) const SIZES: [usize; 3] = [128, 1_024, 65_536];
+
+pub(crate) fn backends(folder: &Path) -> anyhow::Result<Backends> {
+    for size in SIZES {
+        fs_err::write(folder.join(size.to_string()), "x".repeat(size))?;
+    }
+    let (first, second) = (free_address()?, free_address()?);
+    let sockets: Vec<String> =
+        ["a.sock", "b.sock"].iter().map(|name| folder.join(name).display().to_string()).collect();
+    let config = format!(
+        "worker_processes 1; daemon off; pid {folder}/backend.pid; error_log /dev/null;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush off;\n\
+           open_file_cache max=16; client_body_temp_path {folder}/bt; proxy_temp_path {folder}/pt;\n\
+           fastcgi_temp_path {folder}/ft; uwsgi_temp_path {folder}/ut; scgi_temp_path {folder}/st;\n\
+           server {{ listen {first}; listen {second}; listen unix:{}; listen unix:{}; root {folder};\n\
+             default_type text/plain;\n\
+             location / {{ try_files $uri @ok; error_page 405 =200 @ok; }}\n\
+             location = /healthz {{ return 200 ok; }}\n\
+             location @ok {{ return 200 ok; }} }} }}\n",
+        sockets[0],
+        sockets[1],
+        folder = folder.display(),
+    );
+    let process = nginx("backend", first, folder, &config)?;
+    Ok(Backends {
+        _process: process,
+        tcp: vec![first.to_string(), second.to_string()],
+        unix: sockets.iter().map(|path| format!("unix:{path}")).collect(),
+    })
+}
+
+fn nginx(name: &'static str, address: SocketAddr, folder: &Path, config: &str) -> anyhow::Result<Peer> {
+    let path = folder.join(format!("{name}.conf"));
+    fs_err::write(&path, config)?;
+    start(name, address, Command::new("nginx").arg("-p").arg(folder).arg("-c").arg(&path))
+}
+
+pub(crate) fn nginx_balancer(folder: &Path, backends: &[String]) -> anyhow::Result<Peer> {
+    let address = free_address()?;
+    let servers: String = backends.iter().map(|backend| format!("server {backend};")).collect();
+    let config = format!(
+        "worker_processes {THREADS}; daemon off; pid {folder}/nginx.pid; error_log /dev/null;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}/nbt;\n\
+           proxy_temp_path {folder}/npt; fastcgi_temp_path {folder}/nft; uwsgi_temp_path {folder}/nut;\n\
+           scgi_temp_path {folder}/nst;\n\
+           upstream app {{ {servers} keepalive 128; keepalive_requests 1000000000; }}\n\
+           server {{ listen {address} reuseport; location / {{ proxy_pass http://app;\n\
+             proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host;\n\
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+             proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Request-Id $request_id; }} }} }}\n",
+        folder = folder.display(),
+    );
+    nginx("nginx", address, folder, &config)
+}
+
+pub(crate) fn haproxy_balancer(folder: &Path, backends: &[String]) -> anyhow::Result<Peer> {
+    let address = free_address()?;
+    let servers: String =
+        (1..).zip(backends).map(|(n, backend)| format!("  server s{n} {backend} check inter 1s\n")).collect();
+    let config = format!(
+        "global\n  nbthread {THREADS}\n  maxconn 8192\n\
+         defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n\
+         \x20 option forwardfor\n  option httpchk GET /healthz\n  http-reuse always\n\
+         frontend f\n  bind {address}\n  unique-id-format %{{+X}}o%ci%cp%Ts%rt\n  unique-id-header X-Request-Id\n\
+         \x20 http-request set-header X-Forwarded-Proto http\n  default_backend b\n\
+         backend b\n  balance roundrobin\n{servers}",
+    );
+    let path = folder.join("haproxy.cfg");
+    fs_err::write(&path, config)?;
+    start("HAProxy", address, Command::new("haproxy").arg("-db").arg("-f").arg(&path))
+}
+
+pub(crate) fn own_balancer(name: &'static str, backends: &[String]) -> anyhow::Result<Peer> {
+    let address = free_address()?;
+    let own = std::env::current_exe().context("our own binary cannot be found")?;
+    start(name, address, Command::new(own).arg("serve").arg(address.to_string()).args(backends))
+}
