@@ -72,6 +72,7 @@ fn routes() -> Vec<Row> {
         (Method::POST, "/api/v1/workers/{id}/kill", post(steer::kill)),
         (Method::POST, "/api/v1/scale", post(steer::scale)),
         (Method::POST, "/api/v1/pause", post(steer::pause)),
+        (Method::POST, "/api/v1/boost", post(steer::boost)),
         (Method::POST, "/api/v1/resume", post(steer::resume)),
         (Method::POST, "/api/v1/reload", post(steer::reload)),
         (Method::POST, "/api/v1/stop", post(steer::stop)),

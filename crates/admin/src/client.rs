@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::events::Event;
 use crate::explain::Record;
 use crate::failure::Told;
-use crate::orders::{Accepted, PauseOrder, PlainOrder, ScaleOrder};
+use crate::orders::{Accepted, BoostOrder, Length, PauseOrder, PlainOrder, ScaleOrder};
 use crate::ports::LogLine;
 use crate::sample::Point;
 use crate::status::Status;
@@ -216,13 +216,20 @@ impl Client {
         self.post(&["scale"], &ScaleOrder { replicas: to, hold_s, by: self.by() }).await
     }
 
-    /// Keeps everything as it is, for a while or until resumed.
+    /// Keeps everything as it is, or as `order` says, for a while or until resumed.
     ///
     /// # Errors
     /// Not reachable, refused or strange.
-    pub async fn pause(&self, length: Option<Duration>) -> Result<Accepted, ClientError> {
-        let for_s = length.map(|length| length.as_secs_f64());
-        self.post(&["pause"], &PauseOrder { for_s, by: self.by() }).await
+    pub async fn pause(&self, order: PauseOrder) -> Result<Accepted, ClientError> {
+        self.post(&["pause"], &PauseOrder { by: self.by(), ..order }).await
+    }
+
+    /// Demands at least `min` workers for a time.
+    ///
+    /// # Errors
+    /// Not reachable, refused or strange.
+    pub async fn boost(&self, min: u32, length: Duration) -> Result<Accepted, ClientError> {
+        self.post(&["boost"], &BoostOrder { min, length: Length(length), by: self.by() }).await
     }
 
     /// Ends a hold or a pause.

@@ -159,7 +159,11 @@ pub(crate) fn order_text(command: &Command) -> String {
             };
             format!("{by}: scale to {replicas}, held {}", until(end))
         }
-        Command::Pause { until: end, by } => format!("{by}: pause {}", until(end)),
+        Command::Pause { until: end, scale_in_only, at, by } => {
+            let what = if *scale_in_only { " of scale-in" } else { "" };
+            let at = at.map(|replicas| format!(" at {replicas}")).unwrap_or_default();
+            format!("{by}: pause{what}{at} {}", until(end))
+        }
         Command::Boost { min, until: end, by } => {
             format!("{by}: boost to at least {min} {}", until(&Some(*end)))
         }

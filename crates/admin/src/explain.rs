@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use control::{Applied, Because, Blocked, Command, Cycle, Decision, InForce, Measured, Observation, RuleId};
+use control::{
+    Alarm, Applied, Because, Blocked, Boost, Command, Cycle, Decision, InForce, Measured, Observation,
+    RuleId, Step,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +38,20 @@ pub struct Decided {
     pub action: Action,
     /// One line for people.
     pub text: String,
+    /// What the formula gave before its own tolerance and checks, where it has such.
+    #[serde(default)]
+    pub raw: Option<TrailStep>,
+    /// What the policy asked for while an order stood in its place.
+    #[serde(default)]
+    pub overruled: Option<TrailStep>,
     /// The recommendation and what each limit made of it; the last number counts.
     pub trail: Vec<TrailStep>,
+    /// Alarms behind it, for policies that have such.
+    #[serde(default)]
+    pub alarms: Vec<AlarmTold>,
+    /// What each member of a combination asked for.
+    #[serde(default)]
+    pub members: Vec<MemberTold>,
     /// What kept the number from changing.
     pub blocked_by: Vec<Blocker>,
     /// Workers whose reading was left out.
@@ -47,6 +62,9 @@ pub struct Decided {
     pub measured: Option<Measured>,
     /// Configuration and orders in force.
     pub in_force: InForce,
+    /// The boost in force.
+    #[serde(default)]
+    pub boost: Option<Boost>,
     /// Orders taken at this turn.
     pub commands: Vec<Command>,
     /// What became of it.
@@ -79,6 +97,26 @@ pub struct TrailStep {
     pub text: String,
     /// The numbers in it.
     pub numbers: Numbers,
+}
+
+/// An alarm, its numbers and its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlarmTold {
+    /// Its name, state and counts.
+    #[serde(flatten)]
+    pub alarm: Alarm,
+    /// In one line.
+    pub text: String,
+}
+
+/// One policy's say in a combination of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberTold {
+    /// Its name.
+    pub policy: String,
+    /// What it asked for, after its own limits.
+    #[serde(flatten)]
+    pub step: TrailStep,
 }
 
 /// A rule that kept the number from changing.
@@ -149,11 +187,11 @@ impl Record {
 impl Decided {
     fn of(seen: &Observation, decision: &Decision, applied: &Applied) -> Self {
         let steps = std::iter::once(&decision.recommended).chain(&decision.limited);
-        let trail = steps.map(|step| TrailStep {
-            rule: step.rule.clone(),
-            replicas: step.replicas,
-            text: step.because.to_string(),
-            numbers: numbers(&step.because),
+        let alarms =
+            decision.alarms.iter().map(|alarm| AlarmTold { text: alarm.to_string(), alarm: alarm.clone() });
+        let members = decision.members.iter().map(|member| MemberTold {
+            policy: member.policy.to_string(),
+            step: TrailStep::of(&member.step),
         });
         let excluded = decision.excluded.iter().map(|excluded| Left {
             worker: excluded.worker.to_string(),
@@ -170,7 +208,11 @@ impl Decided {
                 _ => Action::ScaleDown,
             },
             text: summary(decision),
-            trail: trail.collect(),
+            raw: decision.raw.as_ref().map(TrailStep::of),
+            overruled: decision.overruled.as_ref().map(TrailStep::of),
+            trail: steps.map(TrailStep::of).collect(),
+            alarms: alarms.collect(),
+            members: members.collect(),
             blocked_by: decision.blocked_by.iter().map(|blocked| blocker(blocked, seen.at)).collect(),
             excluded: excluded.collect(),
             nearest_flip: decision.nearest_flip.as_ref().map(|flip| NearestFlip {
@@ -180,8 +222,20 @@ impl Decided {
             }),
             measured: decision.measured.clone(),
             in_force: decision.in_force.clone(),
+            boost: decision.boost,
             commands: seen.commands.clone(),
             applied: applied.clone(),
+        }
+    }
+}
+
+impl TrailStep {
+    fn of(step: &Step) -> Self {
+        Self {
+            rule: step.rule.clone(),
+            replicas: step.replicas,
+            text: step.because.to_string(),
+            numbers: numbers(&step.because),
         }
     }
 }

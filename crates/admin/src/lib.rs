@@ -21,7 +21,7 @@ pub use board::Board;
 pub use client::{Client, ClientError};
 pub use events::{Event, EventKind};
 pub use explain::Record;
-pub use orders::{Accepted, DEFAULT_HOLD, PauseOrder, ScaleOrder};
+pub use orders::{Accepted, BoostOrder, DEFAULT_HOLD, Length, PauseOrder, ScaleOrder};
 pub use ports::{LogLine, Logs, Orders, OrdersError, Ports, Totals};
 pub use sample::Point;
 pub use serve::{AdminConfig, Handle, ServeError, serve};

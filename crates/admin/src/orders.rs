@@ -32,12 +32,40 @@ pub struct ScaleOrder {
 #[serde(deny_unknown_fields)]
 pub struct PauseOrder {
     /// Seconds until the policy takes over again; left out: until resumed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_s: Option<f64>,
+    /// The same as a length of time, as in `"10m"`.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub length: Option<Length>,
+    /// Only nothing is taken away; more may come.
+    #[serde(default)]
+    pub scale_in_only: bool,
+    /// Hold this many meanwhile; left out: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u32>,
     /// Who orders it, for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
+
+/// At least so many workers for a time, whatever the policy says: ahead of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoostOrder {
+    /// How many.
+    pub min: u32,
+    /// For how long, as in `"10m"`.
+    #[serde(rename = "for")]
+    pub length: Length,
+    /// Who orders it, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// A length of time as users write it: `"10m"`, or a number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Length(#[serde(with = "control::span")] pub Duration);
 
 /// Any other order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,8 +97,27 @@ impl ScaleOrder {
 impl PauseOrder {
     /// The command as of `now`.
     pub(crate) fn command(self, now: Timestamp) -> Result<Command, String> {
-        let until = self.for_s.map(|seconds| later("for_s", now, seconds)).transpose()?;
-        Ok(Command::Pause { until, by: name(self.by)? })
+        if self.scale_in_only && self.at.is_some() {
+            return Err("`at` holds a number, `scale_in_only` does not: send one of them".to_owned());
+        }
+        let until = match (self.for_s, self.length) {
+            (Some(_), Some(_)) => return Err("`for_s` and `for` are the same: send one of them".to_owned()),
+            (Some(seconds), None) => Some(later("for_s", now, seconds)?),
+            (None, Some(Length(length))) => Some(later("for", now, length.as_secs_f64())?),
+            (None, None) => None,
+        };
+        Ok(Command::Pause { until, scale_in_only: self.scale_in_only, at: self.at, by: name(self.by)? })
+    }
+}
+
+impl BoostOrder {
+    /// The command as of `now`.
+    pub(crate) fn command(self, now: Timestamp) -> Result<Command, String> {
+        if self.min == 0 {
+            return Err("`min` must be at least 1".to_owned());
+        }
+        let until = later("for", now, self.length.0.as_secs_f64())?;
+        Ok(Command::Boost { min: self.min, until, by: name(self.by)? })
     }
 }
 
@@ -177,10 +224,35 @@ mod tests {
             let order = ScaleOrder { replicas: ScaleTo::Max, hold_s: Some(hold_s), by: None };
             assert!(order.command(Timestamp::UNIX_EPOCH).is_err(), "{hold_s}");
         }
-        let named = PauseOrder { for_s: Some(1.5), by: Some("key".to_owned()) };
+        let named = PauseOrder { for_s: Some(1.5), by: Some("key".to_owned()), ..PauseOrder::default() };
         let until = Timestamp::UNIX_EPOCH + Duration::from_millis(1_500);
-        let pause = Command::Pause { until: Some(until), by: "key".to_owned() };
+        let pause =
+            Command::Pause { until: Some(until), scale_in_only: false, at: None, by: "key".to_owned() };
         assert_eq!(named.command(Timestamp::UNIX_EPOCH), Ok(pause));
         assert!(PlainOrder { by: Some("x".repeat(65)) }.resume().is_err());
+    }
+
+    #[test]
+    fn boosts_and_pauses_of_every_kind() {
+        let start = Timestamp::UNIX_EPOCH;
+        let boost: BoostOrder = serde_json::from_str(r#"{"min":4,"for":"10m"}"#).unwrap();
+        let until = start + Duration::from_secs(600);
+        assert_eq!(boost.command(start), Ok(Command::Boost { min: 4, until, by: "api".to_owned() }));
+        let pause = |json: &str| {
+            let order: PauseOrder = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            order.command(start)
+        };
+        let expected =
+            Command::Pause { until: None, scale_in_only: false, at: Some(3), by: "api".to_owned() };
+        assert_eq!(pause(r#"{"at":3}"#), Ok(expected));
+        let expected =
+            Command::Pause { until: Some(until), scale_in_only: true, at: None, by: "api".to_owned() };
+        assert_eq!(pause(r#"{"scale_in_only":true,"for":"10m"}"#), Ok(expected));
+        for bad in [r#"{"for":"10m","for_s":600}"#, r#"{"at":3,"scale_in_only":true}"#, r#"{"for":"soon"}"#] {
+            assert!(pause(bad).is_err(), "{bad}");
+        }
+        for bad in [r#"{"min":4}"#, r#"{"for":"1m"}"#, r#"{"min":4,"for":"-1m"}"#] {
+            assert!(serde_json::from_str::<BoostOrder>(bad).is_err(), "{bad}");
+        }
     }
 }

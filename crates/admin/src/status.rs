@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Applied, Cycle, FleetStatus, Observation, State, WorkerSeen};
+use control::{Applied, Boost, Cycle, FleetStatus, Observation, State, WorkerSeen};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,18 @@ pub struct Status {
     pub signal: String,
     /// Whether it is told to change nothing.
     pub paused: bool,
-    /// When the pause ends by itself.
+    /// Whether it is told to take no worker away.
+    #[serde(default)]
+    pub scale_in_paused: bool,
+    /// When the pause, of whichever kind, ends by itself.
     pub paused_until: Option<Timestamp>,
     /// Replicas held by hand.
     pub held: Option<u32>,
     /// When the hold ends by itself.
     pub held_until: Option<Timestamp>,
+    /// At least so many workers for a time.
+    #[serde(default)]
+    pub boost: Option<Boost>,
     /// Whether decisions are only recorded.
     pub dry_run: bool,
     /// The pool in numbers.
@@ -157,9 +163,11 @@ impl Status {
             policy: in_force.policy.clone(),
             signal: measured.map_or(&ports.signal, |measured| &measured.signal).to_string(),
             paused: in_force.paused,
+            scale_in_paused: in_force.scale_in_paused,
             paused_until: in_force.paused_until,
             held: in_force.held,
             held_until: in_force.held_until,
+            boost: decided.and_then(|(_, decision, _)| decision.boost),
             dry_run: matches!(decided, Some((_, _, Applied::DryRun))),
             fleet,
             cpu: Cpu { workers_percent: seen.and_then(workers_cpu), host_percent: seen.and_then(host_cpu) },

@@ -4,6 +4,7 @@ mod balance;
 pub(crate) mod parse;
 mod run;
 mod simulate;
+mod steer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use balance::{BackendArg, BalanceArgs, Preset};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
+pub(crate) use steer::{BoostArgs, PauseArgs};
 
 /// Learn, test and prove autoscaling on your own machine.
 ///
@@ -52,8 +54,10 @@ pub(crate) enum Command {
     Ps(AskArgs),
     /// Hold a number of workers for a while: N, +1, -1 or max
     Scale(ScaleArgs),
-    /// Stop scaling until resumed
+    /// Stop scaling, or only scale-in, until resumed
     Pause(PauseArgs),
+    /// Demand at least so many workers for a time, ahead of an event
+    Boost(BoostArgs),
     /// Let the policy decide again
     Resume(SteerArgs),
     /// Take a worker out gently; another takes its place
@@ -170,15 +174,6 @@ pub(crate) struct ScaleArgs {
     /// How long to hold it before the policy decides again
     #[arg(long, default_value = "60s", value_parser = control::span::parse)]
     pub(crate) hold: Duration,
-    #[command(flatten)]
-    pub(crate) pool: SteerArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PauseArgs {
-    /// Resume by itself after this time
-    #[arg(long = "for", value_parser = control::span::parse, value_name = "TIME")]
-    pub(crate) length: Option<Duration>,
     #[command(flatten)]
     pub(crate) pool: SteerArgs,
 }

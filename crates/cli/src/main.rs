@@ -47,6 +47,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Ps(args) => one_thread(run::ask::ps(&args)),
         Command::Scale(args) => one_thread(run::steer::scale(&args)),
         Command::Pause(args) => one_thread(run::steer::pause(&args)),
+        Command::Boost(args) => one_thread(run::steer::boost(&args)),
         Command::Resume(args) => one_thread(run::steer::resume(&args)),
         Command::Drain(args) => one_thread(run::steer::drain(&args)),
         Command::Kill(args) => one_thread(run::steer::kill(&args)),

@@ -319,6 +319,7 @@ fn ports(parts: PortParts<'_>) -> Arc<Ports> {
             min: control.min,
             max: control.max,
             paused: false,
+            scale_in_paused: false,
             paused_until: None,
             held: None,
             held_until: None,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cycle::Cycle;
 use crate::decision::{Because, Blocked, Boost, Decision, Flip, InForce, Step, Text};
+use crate::limits::keep::Keep;
 use crate::limits::{Limited, Limits, Meets, bounds};
 use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
@@ -59,10 +60,12 @@ struct Held {
     because: Text,
 }
 
-/// An order to change nothing.
+/// An order to change nothing, or to take nothing away.
 #[derive(Clone, Debug)]
 struct Paused {
     until: Option<Timestamp>,
+    scale_in_only: bool,
+    at: Option<u32>,
     because: Text,
 }
 
@@ -124,13 +127,14 @@ impl Controller {
         let mut overruled = None;
         let mut limited = self.limits.apply(seen, said.step.replicas, said.meets);
         if let Some((order, until)) = self.order(current) {
-            limited = self.limits.apply(seen, order.replicas, Meets::Bounds);
+            limited = self.limits.apply(seen, order.replicas, Meets::Order);
             said.blocked_by = vec![Blocked { by: order.rule.clone(), until, because: order.because.clone() }];
             said.nearest_flip = None;
             overruled = Some(std::mem::replace(&mut said.step, order));
         }
         if overruled.is_none() && said.nearest_flip.is_none() {
-            said.nearest_flip = later(seen.at, said.step.replicas, &limited);
+            let may = bounds::clamp(&self.config, said.step.replicas);
+            said.nearest_flip = later(seen.at, may, &limited);
         }
         said.blocked_by.extend(limited.blocked_by);
         said.blocked_by.extend(refused);
@@ -156,9 +160,10 @@ impl Controller {
 
     /// The order that stands in the policy's place, and until when.
     fn order(&self, current: u32) -> Option<(Step, Option<Timestamp>)> {
-        if let Some(paused) = &self.paused {
+        if let Some(paused) = self.paused.as_ref().filter(|paused| !paused.scale_in_only) {
             let because = Because::plain(paused.because.clone());
-            return Some((Step { rule: "paused".into(), replicas: current, because }, paused.until));
+            let replicas = paused.at.unwrap_or(current);
+            return Some((Step { rule: "paused".into(), replicas, because }, paused.until));
         }
         let held = self.held.as_ref()?;
         let numbers = [("replicas", f64::from(held.replicas))];
@@ -183,10 +188,13 @@ impl Controller {
                         if matches!(to, ScaleTo::By(_)) { bounds::clamp(&self.config, asked) } else { asked };
                     let because = format!("{{replicas}} replicas ordered by {by}").into();
                     self.held = Some(Held { replicas, until: *until, because });
-                    self.paused = None;
+                    self.pause(None);
                 }
-                Command::Pause { until, by } => {
-                    self.paused = Some(Paused { until: *until, because: format!("paused by {by}").into() });
+                Command::Pause { until, scale_in_only, at, by } => {
+                    let what = if *scale_in_only { "scale-in is paused" } else { "paused" };
+                    let because = format!("{what} by {by}").into();
+                    let (scale_in_only, at) = (*scale_in_only, *at);
+                    self.pause(Some(Paused { until: *until, scale_in_only, at, because }));
                 }
                 Command::Boost { min, until, .. } => {
                     self.boost = Some(Boost { min: *min, until: *until });
@@ -194,7 +202,7 @@ impl Controller {
                 }
                 Command::Resume { .. } => {
                     self.held = None;
-                    self.paused = None;
+                    self.pause(None);
                     self.boost = None;
                     self.limits.boost(None);
                 }
@@ -202,6 +210,13 @@ impl Controller {
             }
         }
         refused
+    }
+
+    /// Sets or ends a pause; that of scale-in alone is a limit, since the policy goes on.
+    fn pause(&mut self, paused: Option<Paused>) {
+        let only_in = paused.as_ref().filter(|paused| paused.scale_in_only);
+        self.limits.keep(only_in.map(|paused| Keep { because: paused.because.clone(), until: paused.until }));
+        self.paused = paused;
     }
 
     /// Goes on under another configuration; a bad one changes nothing.
@@ -226,7 +241,9 @@ impl Controller {
     fn expire(&mut self, now: Timestamp) {
         let over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
         self.held.take_if(|held| over(held.until));
-        self.paused.take_if(|paused| over(paused.until));
+        if self.paused.as_ref().is_some_and(|paused| over(paused.until)) {
+            self.pause(None);
+        }
         self.boost.take_if(|boost| over(Some(boost.until)));
     }
 
@@ -259,7 +276,8 @@ impl Controller {
             policy: self.config.policy.name.clone(),
             min: self.config.min,
             max: self.config.max,
-            paused: self.paused.is_some(),
+            paused: self.paused.as_ref().is_some_and(|paused| !paused.scale_in_only),
+            scale_in_paused: self.paused.as_ref().is_some_and(|paused| paused.scale_in_only),
             paused_until: self.paused.as_ref().and_then(|paused| paused.until),
             held: self.held.as_ref().map(|held| held.replicas),
             held_until: self.held.as_ref().and_then(|held| held.until),

@@ -92,7 +92,10 @@ pub struct InForce {
     pub max: u32,
     /// Whether an order keeps everything as it is.
     pub paused: bool,
-    /// When the pause ends by itself.
+    /// Whether an order keeps workers from being taken away.
+    #[serde(default, skip_serializing_if = "crate::observation::is_false")]
+    pub scale_in_paused: bool,
+    /// When the pause, of whichever kind, ends by itself.
     pub paused_until: Option<Timestamp>,
     /// Replicas held by hand.
     pub held: Option<u32>,

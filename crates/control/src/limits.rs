@@ -1,8 +1,11 @@
 //! Limits on what a policy asks for, in one order for all policies: stabilization → rate →
-//! flap budget → boost → wake → bounds. Each speaks at most once.
+//! flap budget → change in flight → paused scale-in → boost → wake → bounds. Each speaks at
+//! most once.
 
 pub mod bounds;
 pub mod flap_budget;
+pub mod in_flight;
+pub mod keep;
 pub mod rate;
 pub mod stabilization;
 pub mod wake;
@@ -26,6 +29,8 @@ pub struct Rules {
     pub rate: Option<rate::Behavior>,
     /// How many workers may be started within a time; `None`: any number.
     pub flap_budget: Option<flap_budget::FlapBudget>,
+    /// Waits for a change under way before the next; `None`: does not.
+    pub in_flight: Option<in_flight::InFlight>,
 }
 
 /// Whom a number comes from, and so which limits it meets.
@@ -36,8 +41,11 @@ pub enum Meets {
     All,
     /// A member of a combination: those that belong to it; the rest come after.
     Own,
-    /// An order, or a policy that is not asked at this turn: boost, wake and bounds.
+    /// A policy that is not asked at this turn, or that knows no windows: a paused scale-in,
+    /// boost, wake and bounds.
     Bounds,
+    /// An order by hand: boost, wake and bounds.
+    Order,
     /// A policy that was switched off from outside: none.
     None,
 }
@@ -68,6 +76,7 @@ pub struct Limits {
     rules: Rules,
     stabilization: stabilization::Memory,
     events: Events,
+    keep: Option<keep::Keep>,
     boost: Option<Boost>,
     begun: bool,
 }
@@ -87,6 +96,7 @@ impl Limits {
             rules,
             stabilization: stabilization::Memory::default(),
             events: Events { keep, ..Events::default() },
+            keep: None,
             boost: None,
             begun: false,
         }
@@ -102,6 +112,11 @@ impl Limits {
     /// Raises the floor for a time; `None` ends that.
     pub(crate) fn boost(&mut self, boost: Option<Boost>) {
         self.boost = boost;
+    }
+
+    /// Has nothing taken away for a time; `None` ends that.
+    pub(crate) fn keep(&mut self, keep: Option<keep::Keep>) {
+        self.keep = keep;
     }
 
     /// Takes up what came before the first turn, and drops what was not carried out.
@@ -130,6 +145,12 @@ impl Limits {
         }
         if meets == Meets::Own {
             return out;
+        }
+        if let Some(keep) = self.keep.as_ref().filter(|_| meets != Meets::Order)
+            && let Some(step) = keep.limit(seen.fleet.desired, replicas)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, keep.until);
         }
         if let Some(Boost { min, until }) = self.boost.filter(|boost| boost.until > seen.at)
             && let Some(step) = boost(min, replicas)
@@ -172,6 +193,12 @@ impl Limits {
             replicas = step.replicas;
             out.push(seen, step, until);
         }
+        if let Some(guard) = self.rules.in_flight
+            && let Some((step, until)) = guard.limit(seen, replicas, &self.events)
+        {
+            replicas = step.replicas;
+            out.push(seen, step, Some(until));
+        }
         replicas
     }
 }
@@ -188,7 +215,8 @@ fn boost(min: u32, asked: u32) -> Option<Step> {
 impl Rules {
     fn longest_period(&self) -> Duration {
         let rate = self.rate.as_ref().map_or(Duration::ZERO, rate::Behavior::longest_period);
-        rate.max(self.flap_budget.map_or(Duration::ZERO, |budget| budget.within))
+        let budget = self.flap_budget.map_or(Duration::ZERO, |budget| budget.within);
+        rate.max(budget).max(self.in_flight.map_or(Duration::ZERO, |guard| guard.at_most))
     }
 
     /// Refuses values that make no sense.
@@ -247,6 +275,11 @@ impl Events {
             change @ 0.. => (added + change, removed),
             change => (added, removed - change),
         })
+    }
+
+    /// When the latest change in one direction took place, as far as it is kept.
+    pub(crate) fn latest(&self, upward: bool) -> Option<Timestamp> {
+        self.past.iter().rev().find(|event| (event.change > 0) == upward).map(|event| event.at)
     }
 
     /// When the oldest change in one direction leaves the period.

@@ -173,6 +173,12 @@ pub enum Command {
     Pause {
         /// When the policy takes over again.
         until: Option<Timestamp>,
+        /// Only nothing is taken away; more may come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        scale_in_only: bool,
+        /// Hold this many meanwhile; `None`: as many as there are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u32>,
         /// Who ordered it.
         by: String,
     },
@@ -197,4 +203,9 @@ pub enum Command {
         /// Who ordered it.
         by: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
 }

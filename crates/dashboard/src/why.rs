@@ -154,6 +154,7 @@ pub fn order_in_force(decision: &Decision, at: Timestamp) -> Option<String> {
         _ if in_force.paused => ("paused".to_owned(), in_force.paused_until),
         (Some(held), _) => (format!("held at {held}"), in_force.held_until),
         (None, Some(boost)) => (format!("boosted to {} or more", boost.min), Some(boost.until)),
+        (None, None) if in_force.scale_in_paused => ("scale-in paused".to_owned(), in_force.paused_until),
         (None, None) => return None,
     };
     Some(match until {

@@ -100,7 +100,12 @@ fn a_worker_that_went_meanwhile_is_not_killed_in_the_person_of_its_successor() {
 #[test]
 fn p_resumes_what_is_paused_or_held() {
     let (mut run, mut view) = busy();
-    run.commands.push(Command::Pause { until: Some(moment(99.0)), by: "key".to_owned() });
+    run.commands.push(Command::Pause {
+        until: Some(moment(99.0)),
+        scale_in_only: false,
+        at: None,
+        by: "key".to_owned(),
+    });
     run.show(&mut view, 1, 80.0);
     assert_eq!(types(&mut Ui::new(true), &view, "p"), Some(Action::Resume));
     run.commands.push(Command::Resume { by: "key".to_owned() });

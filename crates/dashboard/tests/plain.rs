@@ -18,7 +18,12 @@ fn a_line_says_what_and_why() {
         run.show(&mut view, turns, rate);
         lines.push(line(&view));
     }
-    run.commands.push(Command::Pause { until: Some(moment(60.0)), by: "key".to_owned() });
+    run.commands.push(Command::Pause {
+        until: Some(moment(60.0)),
+        scale_in_only: false,
+        at: None,
+        by: "key".to_owned(),
+    });
     run.show(&mut view, 1, 80.0);
     lines.push(line(&view));
     view.apply(&Cycle::Blind { at: moment(20.0), because: "connection refused".to_owned() });

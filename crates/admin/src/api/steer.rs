@@ -14,22 +14,26 @@ use serde::de::DeserializeOwned;
 use super::App;
 use crate::events::order_text;
 use crate::failure::Failure;
-use crate::orders::{Accepted, PauseOrder, PlainOrder, ScaleOrder};
+use crate::orders::{Accepted, BoostOrder, PauseOrder, PlainOrder, ScaleOrder};
 
 type Body = Result<Bytes, BytesRejection>;
 type Answer = Result<(StatusCode, Json<Accepted>), Failure>;
 
 pub(super) async fn scale(State(app): State<Arc<App>>, body: Body) -> Answer {
     let example = r#"send {"replicas":3}, {"replicas":"+1"} or {"replicas":"max","hold_s":120}"#;
-    let order: ScaleOrder = read(body)
-        .and_then(|found| found.ok_or_else(|| Failure::bad_request("the order has no body")))
-        .map_err(|failure| failure.hint(example))?;
+    let order: ScaleOrder = required(body).map_err(|failure| failure.hint(example))?;
     let command = order.command(app.clock.now()).map_err(Failure::bad_request)?;
     pass_on(&app, command)
 }
 
 pub(super) async fn pause(State(app): State<Arc<App>>, body: Body) -> Answer {
     let order: PauseOrder = read(body)?.unwrap_or_default();
+    pass_on(&app, order.command(app.clock.now()).map_err(Failure::bad_request)?)
+}
+
+pub(super) async fn boost(State(app): State<Arc<App>>, body: Body) -> Answer {
+    let order: BoostOrder =
+        required(body).map_err(|failure| failure.hint(r#"send {"min":4,"for":"10m"}"#))?;
     pass_on(&app, order.command(app.clock.now()).map_err(Failure::bad_request)?)
 }
 
@@ -71,6 +75,10 @@ fn pass_on(app: &App, command: Command) -> Answer {
 
 fn accepted(text: String, until: Option<Timestamp>) -> (StatusCode, Json<Accepted>) {
     (StatusCode::ACCEPTED, Json(Accepted { text, until }))
+}
+
+fn required<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
+    read(body)?.ok_or_else(|| Failure::bad_request("the order has no body"))
 }
 
 /// Reads JSON whatever its content type claims: `curl -d` claims a form. `None`: no body.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admin::ClientError;
+use admin::{ClientError, PauseOrder};
 use control::ScaleTo;
 
 use crate::support::pool;
@@ -14,17 +14,20 @@ async fn orders_arrive_as_commands() {
     assert_eq!((accepted.text.as_str(), accepted.until), ("test: scale to +1, held until resumed", None));
     let accepted = pool.client.scale(ScaleTo::Exactly(3), Some(Duration::from_secs(5))).await.unwrap();
     assert!(accepted.until.is_some());
-    pool.client.pause(None).await.unwrap();
+    pool.client.pause(PauseOrder::default()).await.unwrap();
     pool.client.resume().await.unwrap();
     pool.client.drain("w1").await.unwrap();
     pool.client.kill("w1").await.unwrap();
     pool.client.stop().await.unwrap();
+    let accepted = pool.client.boost(4, Duration::from_secs(600)).await.unwrap();
+    assert!(accepted.text.starts_with("test: boost to at least 4 until 20"), "{}", accepted.text);
     let taken = pool.notes.taken.lock().clone();
     assert_eq!(taken[0], r#"{"command":"scale","to":{"by":1},"until":null,"by":"test"}"#);
     assert!(taken[1].contains(r#""to":{"exactly":3},"until":"2026-"#), "{}", taken[1]);
     assert_eq!(taken[2], r#"{"command":"pause","until":null,"by":"test"}"#);
     assert_eq!(taken[3], r#"{"command":"resume","by":"test"}"#);
-    assert_eq!(taken[4..], ["drain w1", "kill w1", "stop"]);
+    assert_eq!(taken[4..7], ["drain w1", "kill w1", "stop"]);
+    assert!(taken[7].starts_with(r#"{"command":"boost","min":4,"until":"20"#), "{}", taken[7]);
 }
 
 #[tokio::test]

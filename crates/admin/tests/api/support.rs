@@ -189,6 +189,7 @@ pub(crate) fn ports() -> Ports {
             min: 1,
             max: 5,
             paused: false,
+            scale_in_paused: false,
             paused_until: None,
             held: None,
             held_until: None,

@@ -72,6 +72,13 @@ fn summary(status: &Status) {
         let until = status.paused_until.map_or("resumed".to_owned(), |until| until.to_string());
         output::line(&format!("paused    until {until}"));
     }
+    if status.scale_in_paused {
+        let until = status.paused_until.map_or("resumed".to_owned(), |until| until.to_string());
+        output::line(&format!("scale-in  paused until {until}"));
+    }
+    if let Some(boost) = status.boost {
+        output::line(&format!("boost     to {} or more until {}", boost.min, boost.until));
+    }
     for alarm in &status.alarms {
         output::line(&format!("alarm     {alarm}"));
     }

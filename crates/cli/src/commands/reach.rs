@@ -16,7 +16,7 @@ pub(crate) fn connect(args: &SteerArgs) -> anyhow::Result<Client> {
 /// The error with its hint and exit code.
 pub(crate) fn failed(error: ClientError) -> anyhow::Error {
     let code = match &error {
-        ClientError::BadUrl(_) => USAGE,
+        ClientError::BadUrl(_) | ClientError::Refused { status: 401 | 403, .. } => USAGE,
         ClientError::NotFound { .. } => NOT_FOUND,
         _ => FAILED,
     };

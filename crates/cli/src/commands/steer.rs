@@ -1,10 +1,10 @@
-//! Commands that steer a running pool: `scale pause resume drain kill stop`.
+//! Commands that steer a running pool: `scale pause boost resume drain kill stop`.
 
-use admin::Accepted;
+use admin::{Accepted, Length, PauseOrder};
 use control::ScaleTo;
 
 use super::reach::{connect, failed};
-use crate::args::{PauseArgs, ScaleArgs, SteerArgs, WorkerIdArgs};
+use crate::args::{BoostArgs, PauseArgs, ScaleArgs, SteerArgs, WorkerIdArgs};
 use crate::failure::Hint;
 use crate::output;
 
@@ -17,7 +17,19 @@ pub(crate) async fn scale(args: &ScaleArgs) -> anyhow::Result<()> {
 
 /// `autoscale pause`.
 pub(crate) async fn pause(args: &PauseArgs) -> anyhow::Result<()> {
-    said(&connect(&args.pool)?.pause(args.length).await.map_err(failed)?);
+    let order = PauseOrder {
+        length: args.length.map(Length),
+        scale_in_only: args.scale_in_only,
+        at: args.at,
+        ..PauseOrder::default()
+    };
+    said(&connect(&args.pool)?.pause(order).await.map_err(failed)?);
+    Ok(())
+}
+
+/// `autoscale boost`.
+pub(crate) async fn boost(args: &BoostArgs) -> anyhow::Result<()> {
+    said(&connect(&args.pool)?.boost(args.min, args.length).await.map_err(failed)?);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use admin::Client;
+use admin::{Client, PauseOrder};
 use anyhow::Context;
 use clock::Clock;
 use control::ScaleTo;
@@ -120,7 +120,7 @@ async fn act(client: &Client, load: Option<&LoadStep>, action: Action) -> Update
             };
         }
         Action::Scale(step) => client.scale(ScaleTo::By(*step), Some(admin::DEFAULT_HOLD)).await,
-        Action::Pause => client.pause(None).await,
+        Action::Pause => client.pause(PauseOrder::default()).await,
         Action::Resume => client.resume().await,
         Action::Kill(worker) => client.kill(worker).await,
         Action::Drain(worker) => client.drain(worker).await,

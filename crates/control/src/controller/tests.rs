@@ -61,7 +61,7 @@ fn relative_orders_add_up_within_the_bounds() {
 fn a_pause_changes_nothing_until_resumed() {
     let mut controller = controller();
     let mut seen = pool(0.0, &[90.0]);
-    order(&mut seen, Command::Pause { until: None, by: "test".to_owned() });
+    order(&mut seen, Command::Pause { until: None, scale_in_only: false, at: None, by: "test".to_owned() });
     let decision = controller.decide(&seen);
     assert_eq!((decision.desired(), decision.in_force.paused), (1, true));
     assert_eq!(decision.blocked_by[0].by, "paused");
@@ -195,4 +195,44 @@ fn refuses_bad_configurations() {
     for (config, expected) in rows {
         assert_eq!(Controller::new(config).err().unwrap().to_string(), expected);
     }
+}
+
+#[test]
+fn a_pause_of_scale_in_lets_the_pool_grow() {
+    let mut controller = Controller::new(config("threshold", json!({}))).unwrap();
+    let mut seen = pool(0.0, &[5.0, 5.0]);
+    let pause = |until, scale_in_only, at| Command::Pause {
+        until: Some(moment(until)),
+        scale_in_only,
+        at,
+        by: "test".to_owned(),
+    };
+    order(&mut seen, pause(30.0, true, None));
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.deciding().rule.as_ref()), (2, "scale_in_paused"));
+    assert_eq!(decision.blocked_by[0].until, Some(moment(30.0)));
+    assert!(decision.in_force.scale_in_paused && !decision.in_force.paused);
+    assert_eq!(controller.decide(&pool(1.0, &[90.0, 90.0])).desired(), 3);
+    assert_eq!(controller.decide(&pool(30.0, &[5.0, 5.0])).desired(), 1, "it ends by itself");
+
+    let mut seen = pool(31.0, &[5.0, 5.0]);
+    order(&mut seen, pause(60.0, false, Some(4)));
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.desired(), decision.recommended.rule.as_ref()), (4, "paused"), "held at a number");
+}
+
+#[test]
+fn a_change_in_flight_is_waited_for() {
+    let settings = json!({"cooldown_up": "0s", "limits": {"in_flight": {"at_most": "10s"}}});
+    let mut controller = Controller::new(config("threshold", settings)).unwrap();
+    assert_eq!(controller.decide(&pool(0.0, &[90.0])).desired(), 2);
+    let starting = |at: f64| {
+        let mut seen = pool(at, &[90.0]);
+        seen.fleet = crate::fleet::status::FleetStatus { desired: 2, ready: 1, starting: 1, ..seen.fleet };
+        seen
+    };
+    let decision = controller.decide(&starting(1.0));
+    assert_eq!((decision.desired(), decision.deciding().rule.as_ref()), (2, "in_flight"));
+    assert_eq!(decision.blocked_by.last().unwrap().until, Some(moment(10.0)));
+    assert_eq!(controller.decide(&starting(10.0)).desired(), 3, "not for ever");
 }

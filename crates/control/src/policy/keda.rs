@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Built, Entry, Policy, Recommendation};
-use crate::decision::{Because, Blocked, Measured, Step, Text};
+use crate::decision::{Because, Blocked, Flip, Measured, Step, Text};
 use crate::limits::rate::Behavior;
 use crate::limits::stabilization::Windows;
 use crate::limits::{Meets, Rules};
@@ -27,7 +27,7 @@ pub const ENTRY: Entry = Entry {
     build: |config| {
         let own: Settings = super::checked(config, Settings::check)?;
         let stabilization = Windows { up: Duration::ZERO, down: Duration::from_secs(300) };
-        let limits = Rules { stabilization, rate: Some(Behavior::default()), flap_budget: None };
+        let limits = Rules { stabilization, rate: Some(Behavior::default()), ..Rules::default() };
         Ok(Built { policy: Box::new(Keda::new(own)), limits })
     },
 };
@@ -166,6 +166,33 @@ impl Keda {
         }
     }
 
+    /// The nearer of the two values at which a trigger would ask for another number.
+    fn flip(&self, trigger: &Trigger, value: f64, seen: &Observation) -> Option<Flip> {
+        let (desired, tolerance) = (f64::from(seen.fleet.desired), self.own.tolerance);
+        if seen.fleet.desired == 0 {
+            let numbers = [("line", trigger.activation_threshold), ("value", value)];
+            let because = Because::new("above {line} it would have; the trigger had {value}", numbers);
+            return (value <= trigger.activation_threshold).then_some(Flip { replicas: 1, because });
+        }
+        let (each, all) = match trigger.metric_type {
+            MetricType::AverageValue => (trigger.threshold, trigger.threshold * desired),
+            MetricType::Value => (trigger.threshold / f64::from(seen.fleet.ready.max(1)), trigger.threshold),
+        };
+        let up = (all * (1.0 + tolerance)).max(each * desired);
+        let down = (all * (1.0 - tolerance)).min(each * (desired - 1.0));
+        let above = up - value <= value - down || down <= 0.0;
+        let (line, sentence) = if above {
+            (up, "above {line} it would have; the trigger had {value}")
+        } else {
+            (down, "from {line} down it would have; the trigger had {value}")
+        };
+        let replicas = match number::count_up(line / each) {
+            more if above => more.max(seen.fleet.desired.saturating_add(1)),
+            fewer => fewer,
+        };
+        Some(Flip { replicas, because: Because::new(sentence, [("line", line), ("value", value)]) })
+    }
+
     /// The highest number of all triggers, whether any is active, whether any failed.
     fn triggers(&mut self, seen: &Observation) -> (Option<(u32, usize, f64)>, bool, bool) {
         let (mut best, mut active, mut failed) = (None::<(u32, usize, f64)>, false, false);
@@ -271,7 +298,9 @@ impl Policy for Keda {
                 } else {
                     "trigger"
                 };
-                Recommendation::hold(replicas, rule, Because::new(sentence, numbers))
+                let held = Recommendation::hold(replicas, rule, Because::new(sentence, numbers));
+                let trigger = self.own.triggers.get(index).filter(|_| replicas == desired);
+                Recommendation { nearest_flip: trigger.and_then(|one| self.flip(one, value, seen)), ..held }
             }
             _ => {
                 let because = Because::plain("a trigger could not be read: nothing is taken away");

@@ -132,6 +132,8 @@ struct Probe {
     latest: Option<f64>,
     acts: Text,
     quiet: Text,
+    /// Sentences of the nearest flip, out and in.
+    flips: (Text, Text),
 }
 
 /// What a check says.
@@ -156,7 +158,11 @@ impl Probe {
             ),
             _ => (phrase("{replicas} asked for"), phrase("{replicas} asked for")),
         };
-        Self { check, points: VecDeque::new(), latest: None, acts, quiet }
+        let flips = (
+            phrase("above {line} it would have; there was {signal}"),
+            phrase("from {line} down it would have; there was {signal}"),
+        );
+        Self { check, points: VecDeque::new(), latest: None, acts, quiet, flips }
     }
 
     fn observe(&mut self, seen: &Observation, excluded: &mut Vec<Excluded>) {
@@ -199,15 +205,39 @@ impl Probe {
                 if self.inside() < within_bounds_trigger {
                     return Say::Nothing;
                 }
-                let share = |percent: f64| number::count_up(f64::from(count) * (1.0 + percent / 100.0));
-                moved(match (delta, percentage, value) {
-                    (Some(delta), ..) => number::changed(count, delta),
-                    (_, Some(percent), _) => share(percent),
-                    (_, _, value) => value.unwrap_or(count),
-                })
+                moved(share(count, delta, percentage, value))
             }
             Strategy::PassThrough {} => moved(number::count_up(value)),
             Strategy::FixedValue { .. } => Say::Nothing,
+        }
+    }
+
+    /// The nearest value, or the datapoints still needed, for another number.
+    fn flip(&self, count: u32) -> Option<Flip> {
+        let value = self.latest?;
+        match self.check.strategy {
+            Strategy::TargetValue { target, threshold } if target > 0.0 => {
+                let held = f64::from(count);
+                let up = target * (1.0 + threshold);
+                let down = (target * (1.0 - threshold)).min(target * (held - 1.0) / held);
+                let above = up - value <= value - down || count <= 1;
+                let line = if above { up } else { down };
+                let sentence = if above { &self.flips.0 } else { &self.flips.1 };
+                let replicas = match number::count_up(held * line / target) {
+                    more if above => more.max(count.saturating_add(1)),
+                    fewer => fewer.min(count.saturating_sub(1)),
+                };
+                let because = Because::new(sentence.clone(), [("line", line), ("value", value)]);
+                Some(Flip { replicas, because })
+            }
+            Strategy::Threshold { delta, percentage, value: exact, within_bounds_trigger, .. } => {
+                let missing = within_bounds_trigger.saturating_sub(self.inside());
+                let replicas = share(count, delta, percentage, exact);
+                let sentence = "{missing} more datapoints within the bounds and it would have";
+                let because = Because::new(sentence, [("missing", missing as f64)]);
+                (missing > 0 && replicas != count).then_some(Flip { replicas, because })
+            }
+            _ => None,
         }
     }
 
@@ -222,6 +252,15 @@ impl Probe {
             ("replicas", f64::from(replicas.unwrap_or(count))),
         ];
         Because::new(if replicas.is_some() { self.acts.clone() } else { self.quiet.clone() }, numbers)
+    }
+}
+
+/// What a threshold's action makes of `count`.
+fn share(count: u32, delta: Option<i64>, percentage: Option<f64>, value: Option<u32>) -> u32 {
+    match (delta, percentage) {
+        (Some(delta), _) => number::changed(count, delta),
+        (None, Some(percent)) => number::count_up(f64::from(count) * (1.0 + percent / 100.0)),
+        (None, None) => value.unwrap_or(count),
     }
 }
 
@@ -283,7 +322,10 @@ impl Policy for Nomad {
         let because = probe.because(count, said);
         let cooled = self.changed.and_then(|changed| changed.saturating_add(self.own.cooldown).ok());
         let mut answer = match (said, cooled.filter(|until| *until > seen.at)) {
-            (None, _) => Recommendation::hold(count, "within", because),
+            (None, _) => Recommendation {
+                nearest_flip: probe.flip(count),
+                ..Recommendation::hold(count, "within", because)
+            },
             (Some(replicas), None) => {
                 let rule = if replicas > count { "check_out" } else { "check_in" };
                 Recommendation::hold(replicas, rule, because)

@@ -11,7 +11,8 @@ impl View {
     pub fn steered(&self) -> bool {
         let Some(last) = &self.last else { return false };
         let in_force = &last.decision.in_force;
-        in_force.paused || in_force.held.is_some() || last.decision.boost.is_some()
+        let paused = in_force.paused || in_force.scale_in_paused;
+        paused || in_force.held.is_some() || last.decision.boost.is_some()
     }
 
     /// CPU of the pool in percent of a worker's size: what the policy measured, or else the mean

@@ -41,7 +41,8 @@ function blockers(decision) {
 function orderInForce({ in_force: inForce, boost }, now) {
   const [order, until] = inForce.paused ? ["paused", inForce.paused_until]
     : inForce.held !== null ? [`held at ${inForce.held}`, inForce.held_until]
-    : boost ? [`boosted to ${boost.min} or more`, boost.until] : [null, null];
+    : boost ? [`boosted to ${boost.min} or more`, boost.until]
+    : inForce.scale_in_paused ? ["scale-in paused", inForce.paused_until] : [null, null];
   if (order === null) return null;
   return until === null ? `${order} until resumed` : `${order}, ${left(seconds(now, Date.parse(until)))} left`;
 }

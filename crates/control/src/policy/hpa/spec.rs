@@ -134,7 +134,7 @@ impl Settings {
         Rules {
             stabilization: Windows { up: up.window(Duration::ZERO), down: down.window(DOWN_WINDOW) },
             rate: Some(Behavior { up: up.rates(default.up), down: down.rates(default.down) }),
-            flap_budget: None,
+            ..Rules::default()
         }
     }
 }

@@ -54,6 +54,27 @@ fn the_last_worker_goes_after_the_cooldown() {
 }
 
 #[test]
+fn the_nearest_flip_is_where_the_number_changes() {
+    // trigger, workers, value that flips just not, value that flips
+    let rows = [
+        (json!({}), 4, 44.0, 44.1),
+        (json!({}), 4, 30.1, 30.0),
+        (json!({"triggers": [{"signal": "q", "threshold": 10, "metric_type": "Value"}]}), 4, 11.0, 11.1),
+        (json!({"triggers": [{"signal": "q", "threshold": 10, "metric_type": "Value"}]}), 4, 7.51, 7.5),
+    ];
+    for (settings, workers, still, flips) in rows {
+        let mut policy = keda(trigger(settings.clone()), 1);
+        let mut seen = pool(0.0, &vec![0.0; workers]);
+        let reading = |value| crate::observation::Reading { value, at: crate::made_up::moment(0.0) };
+        seen.signals.insert("q".to_owned(), reading(still));
+        let said = policy.recommend(&seen);
+        let flip = said.nearest_flip.expect("it holds, so something would flip it");
+        assert_eq!(said.step.replicas, u32::try_from(workers).unwrap(), "{settings} {still}");
+        assert_eq!(ask(&mut *policy, 1.0, workers, flips).0, flip.replicas, "{settings} {flip:?}");
+    }
+}
+
+#[test]
 fn fallbacks() {
     // behavior, workers, replicas after three failures and a fourth
     let rows = [

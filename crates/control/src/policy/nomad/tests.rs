@@ -107,3 +107,20 @@ fn refuses_settings_that_make_no_sense() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn the_nearest_flip_is_where_the_number_changes() {
+    let target = json!({"signal": "custom:m"});
+    let said = |value: f64| {
+        let mut policy = build(&config("nomad", target.clone()).policy).unwrap().policy;
+        let mut seen = pool(0.0, &[0.0; 10]);
+        seen.signals.insert("m".to_owned(), crate::observation::Reading { value, at: seen.at });
+        policy.observe(&seen);
+        policy.recommend(&seen)
+    };
+    for (still, flips) in [(70.5, 70.8), (64.0, 62.9)] {
+        let flip = said(still).nearest_flip.expect("it holds, so something would flip it");
+        assert_eq!(said(still).step.replicas, 10);
+        assert_eq!(said(flips).step.replicas, flip.replicas, "{flip:?}");
+    }
+}
