@@ -74,6 +74,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
             min: backends,
             max: backends,
             paused: false,
+            scale_in_paused: false,
             paused_until: None,
             held: None,
             held_until: None,
