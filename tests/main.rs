@@ -16,5 +16,6 @@ mod metrics;
 mod orphans;
 mod ramp;
 mod replay;
+mod simulate;
 mod stand_in;
 mod steering;

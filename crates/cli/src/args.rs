@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Run policies on recorded load, in virtual time, against the best possible
     Simulate(Box<SimulateArgs>),
+    /// Write a recorded run as one self-contained page
+    Report(ReportArgs),
     /// Observations in, decisions out: the pure core, one JSON object a line
     Decide(DecideArgs),
     /// Which policies there are, and what is in force
@@ -244,6 +246,19 @@ pub(crate) struct ReplayArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale run --record run.db
+  autoscale report run.db --html run.html")]
+pub(crate) struct ReportArgs {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// Where to write the page [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ pub(crate) mod load;
 pub(crate) mod policy;
 mod reach;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod simulate;
 pub(crate) mod steer;

@@ -57,6 +57,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
         Command::Replay(args) => run::replay::run(&args),
         Command::Simulate(args) => run::simulate::run(&args),
+        Command::Report(args) => run::report::run(&args),
         Command::Decide(args) => run::decide::run(&args),
         Command::Policy(args) => run::policy::run(&args),
         Command::Completions { shell } => {

@@ -4,6 +4,7 @@
 //! shows the same numbers, live and from a record. Time comes from the cycles.
 
 pub mod plain;
+pub mod report;
 pub mod terminal;
 pub mod text;
 pub mod view;

@@ -9,6 +9,7 @@ pub const PAGE: &str = concat!(
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
     "<title>autoscale</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n",
+    include_str!("web/palette.css"),
     include_str!("web/style.css"),
     "</style>\n</head>\n<body>\n",
     include_str!("web/index.html"),

@@ -8,12 +8,13 @@ use std::time::Duration;
 use control::{ConfigError, PolicyConfig};
 
 use crate::des::{self, Des};
+use crate::fingerprint;
 use crate::fluid::{self, Driver};
 use crate::load::Load;
 use crate::number;
 use crate::optimum::{self, Optimum};
 use crate::scenario::{Scenario, ScenarioError};
-use crate::score::{Of, Score};
+use crate::score::{MadeFrom, Of, Score};
 use crate::tally::Tally;
 use crate::trace::Trace;
 
@@ -52,6 +53,8 @@ pub struct Contest<'a> {
     pub scenario: &'a Scenario,
     /// What runs it.
     pub engine: &'a Engine,
+    /// Columns of the picture that each score brings; `None`: no pictures.
+    pub columns: Option<usize>,
 }
 
 /// The engines.
@@ -89,6 +92,7 @@ struct Field<'a> {
     optimum: Optimum,
     best_static: u32,
     constant: Tally,
+    trace_hash: String,
 }
 
 impl Contest<'_> {
@@ -148,12 +152,14 @@ impl Contest<'_> {
 
     fn field<'a>(&self, trace: &'a Trace, start_up: Duration) -> Result<Field<'a>, ContestError> {
         let scenario = Scenario { start_up, ..self.scenario.clone() };
-        let load = Load::new(trace, &scenario)?;
+        let mut load = Load::new(trace, &scenario)?;
+        load.columns = self.columns;
         let wants_plan = self.contestants.iter().any(|contestant| contestant.kind == ContestantKind::Optimal);
         let optimum = optimum::solve(&load, &scenario, wants_plan);
         let (best_static, _) = optimum::best_static(&load, &scenario);
         let constant = fluid::run(&load, &scenario, Driver::Static(best_static), None);
-        Ok(Field { arrivals: &trace.arrivals, load, scenario, optimum, best_static, constant })
+        let trace_hash = trace.fingerprint();
+        Ok(Field { trace_hash, arrivals: &trace.arrivals, load, scenario, optimum, best_static, constant })
     }
 }
 
@@ -168,6 +174,7 @@ impl Field<'_> {
             ContestantKind::BestStatic => Driver::Static(self.best_static),
         };
         let (load, scenario) = (&self.load, &self.scenario);
+        let engine_asked = engine;
         let (engine, tally) = match engine {
             Engine::Des { des, .. } if contestant.kind != ContestantKind::Optimal => {
                 let outcome = if self.arrivals.is_empty() {
@@ -185,8 +192,24 @@ impl Field<'_> {
             engine,
             optimal_cost: self.optimum.cost,
             constant: &self.constant,
+            made_from: self.made_from(engine_asked),
         };
         Ok(tally.score(of, scenario))
+    }
+}
+
+impl Field<'_> {
+    fn made_from(&self, engine: &Engine) -> MadeFrom {
+        let settings = format!("{:?} {engine:?}", self.scenario);
+        MadeFrom {
+            trace_hash: self.trace_hash.clone(),
+            config_hash: fingerprint::of(settings.bytes()),
+            seed: match engine {
+                Engine::Fluid => None,
+                Engine::Des { des, .. } => Some(des.seed),
+            },
+            code_version: env!("CARGO_PKG_VERSION"),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Runs the live system's decisions on recorded or virtual time.
 
 pub mod contest;
+pub mod curve;
 pub mod des;
+mod fingerprint;
 mod flow;
 pub mod fluid;
 mod latency;
@@ -16,6 +18,7 @@ pub mod tally;
 pub mod trace;
 
 pub use contest::{Contest, ContestError, Contestant, ContestantKind, Engine};
+pub use curve::{Column, Curve};
 pub use des::Des;
 pub use load::Load;
 pub use optimum::{Optimum, Plan};

@@ -27,6 +27,8 @@ pub struct Load {
     step_ms: u64,
     steps: usize,
     scored_from: usize,
+    /// Columns of the picture that a run on it leaves behind; `None`: no picture.
+    pub(crate) columns: Option<usize>,
 }
 
 /// A part of a step in which the load does not change.
@@ -74,6 +76,7 @@ impl Load {
             step_ms,
             steps: index(length_ms.div_ceil(step_ms)),
             scored_from: index(warm_up_ms / step_ms),
+            columns: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::curve::Curve;
 use crate::number;
 use crate::scenario::Scenario;
 use crate::tally::{Lateness, Tally};
@@ -72,9 +73,28 @@ pub struct Score {
     pub lateness: Lateness,
     /// Time that was scored.
     pub scored_s: f64,
+    /// What it was computed from.
+    #[serde(flatten)]
+    pub made_from: MadeFrom,
     /// Spread over seeds, where there were several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<Seeds>,
+    /// The run (of several, the first) as a picture, where one was asked for.
+    #[serde(skip)]
+    pub curve: Option<Box<Curve>>,
+}
+
+/// What a result was computed from: equal in all of these, results are equal too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MadeFrom {
+    /// Of the trace as it was understood, whatever form it came in.
+    pub trace_hash: String,
+    /// Of all settings of the scenario and the engine.
+    pub config_hash: String,
+    /// First seed; `None` where there is no chance.
+    pub seed: Option<u64>,
+    /// Version of the simulator.
+    pub code_version: &'static str,
 }
 
 /// Parts of a cost over the optimum's cost.
@@ -156,7 +176,7 @@ impl Score {
 }
 
 /// Who and what a score is of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Of<'a> {
     pub(crate) trace: &'a str,
     pub(crate) policy: &'a str,
@@ -164,6 +184,7 @@ pub(crate) struct Of<'a> {
     pub(crate) optimal_cost: f64,
     /// The books of the best constant number.
     pub(crate) constant: &'a Tally,
+    pub(crate) made_from: MadeFrom,
 }
 
 impl Tally {
@@ -219,7 +240,9 @@ impl Tally {
             p99_s: self.responses.quantile(0.99),
             lateness: self.lateness,
             scored_s: self.scored_s,
+            made_from: of.made_from,
             seeds: None,
+            curve: self.curve.clone(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Keeps the books of a simulation while it runs.
 
+use crate::curve::Curve;
 use crate::flow::Served;
 use crate::latency::Responses;
-use crate::number::seconds;
+use crate::load::Load;
+use crate::number::{count, seconds};
 
 /// A change of direction within this time counts as a flap, where twice the start-up delay is
 /// no longer.
@@ -65,6 +67,8 @@ pub struct Tally {
     pub flaps: u64,
     /// What was late, part by part.
     pub lateness: Lateness,
+    /// The run as a picture, where the load asks for one.
+    pub curve: Option<Box<Curve>>,
     pub(crate) responses: Responses,
     open: Option<Episode>,
     last_change: Option<(u64, bool)>,
@@ -96,6 +100,12 @@ struct Episode {
 }
 
 impl Tally {
+    /// Empty books of a run on `load`.
+    pub(crate) fn of(load: &Load) -> Self {
+        let curve = load.columns.map(|columns| Box::new(Curve::new(load, columns)));
+        Self { curve, ..Self::default() }
+    }
+
     /// Enters supply and demand of a stretch of scored time.
     pub(crate) fn supply(&mut self, stretch: &Stretch) {
         let Stretch { from_ms, length_s, load, demand, ready, existing } = *stretch;
@@ -103,11 +113,14 @@ impl Tally {
         self.load += load * length_s;
         self.billed += existing * length_s;
         self.churn += (existing - ready) * length_s;
+        if let Some(curve) = &mut self.curve {
+            curve.enter(from_ms, count(length_s * 1e3), load, ready);
+        }
         let missing = load - ready;
         if missing > 0.0 {
             self.late += missing * length_s;
             self.violation_s += length_s;
-            self.violate(from_ms, from_ms + crate::number::count(length_s * 1e3));
+            self.violate(from_ms, from_ms + count(length_s * 1e3));
         } else {
             self.waste -= missing * length_s;
             self.close();

@@ -147,6 +147,15 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// A short name for its contents, whatever it is called and whatever form it came in.
+    pub(crate) fn fingerprint(&self) -> String {
+        let times = self.arrivals.iter().copied();
+        let values = self.values.iter().map(|value| value.unwrap_or(f64::NAN));
+        let numbers = [self.bucket.as_secs_f64(), f64::from(self.kind as u8)].into_iter();
+        let numbers = numbers.chain(values).chain(times);
+        crate::fingerprint::of(numbers.flat_map(|number| number.to_bits().to_le_bytes()))
+    }
+
     /// Reads a trace from text.
     pub fn read(name: &str, text: &str, told: &Told) -> Result<Self, TraceError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);

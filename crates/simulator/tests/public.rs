@@ -77,6 +77,7 @@ fn nobody_beats_the_optimum() {
             start_ups: &start_ups,
             scenario: &scenario,
             engine: &Engine::Fluid,
+            columns: None,
         };
         for score in contest.run(2, &|| ()).unwrap() {
             let what = format!(
@@ -105,6 +106,7 @@ fn the_number_of_threads_changes_nothing() {
         start_ups: &start_ups,
         scenario: &scenario,
         engine: &Engine::Fluid,
+        columns: None,
     };
     let text = |scores: Vec<Score>| serde_json::to_string(&scores).unwrap();
     let one = text(contest.run(1, &|| ()).unwrap());
@@ -138,6 +140,7 @@ fn seeds_are_averaged_and_recorded_requests_replayed() {
         start_ups: &start_ups,
         scenario: &scenario,
         engine: &engine,
+        columns: None,
     };
     assert_eq!(contest.size(), 6);
     let scores = contest.run(2, &|| ()).expect("the contest can be held");

@@ -37,6 +37,7 @@ fn costs_and_elasticity_agree_within_two_percent() {
         start_ups: &start_ups,
         scenario: &scenario,
         engine: &Engine::Fluid,
+        columns: None,
     };
     let scores = contest.run(2, &|| ()).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());

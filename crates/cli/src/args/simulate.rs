@@ -21,7 +21,8 @@ files; and as yardsticks:
 Examples:
   autoscale simulate --trace requests.csv --policies hpa,threshold,best_static,optimal
   autoscale simulate --trace access.log --policies hpa:target=60,hpa:target=80 --start-up 2s,30s,2m
-  autoscale simulate --trace cloudwatch.json --policies hpa.yaml,optimal -o json"
+  autoscale simulate --trace cloudwatch.json --policies hpa.yaml,optimal -o json
+  autoscale simulate --trace requests.csv --policies hpa,threshold,optimal --html report.html"
 )]
 pub(crate) struct SimulateArgs {
     /// Load: CSV (time_s,value or time_s), JSON of CloudWatch or Prometheus, or an access log; several with commas
@@ -38,6 +39,9 @@ pub(crate) struct SimulateArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Print,
+    /// Also write one self-contained page with plots
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
     /// How many threads [default: one a core]; the result is the same on any number
@@ -183,4 +187,6 @@ pub(crate) enum Print {
     Table,
     Json,
     Csv,
+    /// One self-contained page with plots
+    Html,
 }

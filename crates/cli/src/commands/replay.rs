@@ -1,5 +1,7 @@
 //! `autoscale replay`: a recorded run's observations through the decision code again.
 
+use std::path::Path;
+
 use anyhow::Context;
 use journal::{JournalError, Reader, Session};
 use serde::Serialize;
@@ -29,12 +31,7 @@ struct Row {
 
 /// Runs the command; an error if decisions differ and `--verify` was asked for.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
-    let reader = Reader::open(&args.run).map_err(|error| match error {
-        JournalError::Missing { .. } => {
-            coded(error.into(), "`autoscale run --record FILE` writes one", NOT_FOUND)
-        }
-        other => coded(other.into(), "name a file written by `autoscale run --record FILE`", FAILED),
-    })?;
+    let reader = open(&args.run)?;
     let sessions = reader.sessions()?;
     let mut past = Tail::default();
     let mut rows = Vec::new();
@@ -52,6 +49,16 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
             .coded("was the file recorded by another version of autoscale, or did turns get lost?", FAILED);
     }
     Ok(())
+}
+
+/// Opens a run file, with advice where that fails.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Reader> {
+    Reader::open(path).map_err(|error| match error {
+        JournalError::Missing { .. } => {
+            coded(error.into(), "`autoscale run --record FILE` writes one", NOT_FOUND)
+        }
+        other => coded(other.into(), "name a file written by `autoscale run --record FILE`", FAILED),
+    })
 }
 
 fn replay(reader: &Reader, session: &Session, past: &mut Tail) -> anyhow::Result<Row> {

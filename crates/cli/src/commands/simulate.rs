@@ -1,6 +1,7 @@
 //! `autoscale simulate`: policies on recorded load, in virtual time, against the best possible.
 
 pub(crate) mod contestants;
+mod page;
 mod print;
 mod progress;
 
@@ -18,7 +19,11 @@ use progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
-    let contestants = contestants::parse(&args.policies)?;
+    let drawn = args.html.is_some() || args.output == Print::Html;
+    let mut contestants = contestants::parse(&args.policies)?;
+    if drawn {
+        page::add_optimum(&mut contestants);
+    }
     let traces = read_all(args)?;
     let scenario = scenario(&args.scenario);
     let start_ups = start_ups(&args.scenario);
@@ -29,6 +34,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
         start_ups: &start_ups,
         scenario: &scenario,
         engine: &engine,
+        columns: drawn.then_some(page::COLUMNS),
     };
     if args.scenario.engine == EngineName::Fluid && args.scenario.des.seeds > 1 && !args.quiet {
         output::complain(
@@ -39,7 +45,12 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let threads = args.threads.unwrap_or_else(cores);
     let scores = contest.run(threads, &|| progress.one_more()).map_err(refused)?;
     progress.clear();
+    if let Some(path) = &args.html {
+        let text = page::of(&scores, &scenario, &traces);
+        fs_err::write(path, text).hint("name a file that can be written with --html")?;
+    }
     match args.output {
+        Print::Html => drop(output::line(page::of(&scores, &scenario, &traces).trim_end())),
         Print::Table => print::table(&scores, traces.len()),
         Print::Json => output::value(&scores, false)?,
         Print::Csv => print::csv(&scores)?,

@@ -66,7 +66,7 @@ impl<'a> World<'a> {
         Self {
             load,
             flow: Flow::new(scenario.slo_utilisation, scenario.patience.as_secs_f64(), service_s),
-            tally: Tally::default(),
+            tally: Tally::of(load),
             now_ms: 0,
             busy_s: 0.0,
             requests_per_load: scenario.slo_utilisation / service_s,

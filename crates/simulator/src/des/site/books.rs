@@ -20,7 +20,7 @@ pub(super) struct Books<'a> {
 impl<'a> Books<'a> {
     pub(super) fn new(load: &'a Load, scenario: &Scenario) -> Self {
         let demand_min = f64::from(scenario.min.max(1));
-        Self { load, tally: Tally::default(), since_ms: 0, ready: 0, existing: 0, demand_min }
+        Self { load, tally: Tally::of(load), since_ms: 0, ready: 0, existing: 0, demand_min }
     }
 
     /// From now on there are so many.

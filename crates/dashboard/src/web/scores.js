@@ -1,0 +1,144 @@
+// Results: cost against lateness, heat maps over whatever was varied, and the table.
+const MEASURES = [
+  ["cost_ratio", "cost ÷ optimum"], ["late_request_share", "late requests, %", 100], ["violation_time_share", "time violated, %", 100],
+  ["slack", "slack, %", 100], ["p99_s", "p99, s"], ["flaps_per_hour", "flaps an hour"], ["theta_under", "θ under, %"],
+  ["theta_over", "θ over, %"], ["instability", "instability υ, %"], ["worker_seconds", "worker-seconds"],
+];
+const COLUMNS = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ...MEASURES.slice(0, 7),
+  ["scale_outs", "outs"], ["scale_ins", "ins"]];
+
+// `hpa:target=60,tolerance=0.1` → its name and what was set.
+function settings(policy) {
+  const [name, rest] = policy.split(/:(.*)/s);
+  const pairs = (rest ?? "").split(",").map(pair => pair.split("=")).filter(pair => pair.length === 2);
+  return { name, pairs: pairs.map(([key, value]) => [key.trim(), value.trim()]) };
+}
+
+function dimensions(scores) {
+  const values = new Map([["policy", new Map()], ["trace", new Map()], ["start_up_s", new Map()]]);
+  for (const score of scores) {
+    score.places = { policy: score.policy, trace: score.trace, start_up_s: String(score.start_up_s) };
+    for (const [key, value] of settings(score.policy).pairs) score.places[key] = value;
+    for (const [key, value] of Object.entries(score.places)) {
+      if (!values.has(key)) values.set(key, new Map());
+      values.get(key).set(value, true);
+    }
+  }
+  const order = (one, other) => Number.isFinite(+one) && Number.isFinite(+other) ? one - other : 0;
+  return new Map([...values].map(([key, found]) => [key, [...found.keys()].sort(order)]));
+}
+
+function option(select, value, text) { make(select, "option", { value }, text ?? value); }
+
+function heat(scores) {
+  const found = dimensions(scores), keys = [...found.keys()].filter(key => found.get(key).length > 1);
+  if (scores.length < 2 || keys.length === 0) return;
+  at("heat").hidden = false;
+  for (const [key, text] of MEASURES) option(at("heat-of"), key, text);
+  for (const key of keys) { option(at("heat-rows"), key, key.replace("_s", "")); option(at("heat-columns"), key, key.replace("_s", "")); }
+  option(at("heat-columns"), "", "none");
+  const swept = keys.filter(key => !["policy", "trace", "start_up_s"].includes(key));
+  at("heat-rows").value = swept.length > 1 ? swept[0] : keys.includes("policy") ? "policy" : keys[0];
+  at("heat-columns").value = swept.length > 1 ? swept[1]
+    : ["start_up_s", "trace"].find(key => keys.includes(key) && key !== at("heat-rows").value) ?? "";
+  const draw = () => heatTable(scores, found);
+  for (const id of ["heat-of", "heat-rows", "heat-columns"]) at(id).addEventListener("change", draw);
+  draw();
+}
+
+function heatTable(scores, found) {
+  const [measure, , factor] = MEASURES.find(([key]) => key === at("heat-of").value);
+  const rows = at("heat-rows").value, columns = at("heat-columns").value, table = at("heat-table");
+  const ratio = measure === "cost_ratio";
+  // Several results in one cell: the geometric mean of ratios, the mean of all else.
+  const cell = (row, column) => {
+    const values = scores.filter(score => score.places[rows] === row && (columns === "" || score.places[columns] === column))
+      .map(score => score[measure]).filter(value => value != null);
+    if (values.length === 0) return null;
+    const sum = values.reduce((sum, value) => sum + (ratio ? Math.log(value) : value), 0) / values.length;
+    return ratio ? Math.exp(sum) : sum;
+  };
+  const across = columns === "" ? [""] : found.get(columns);
+  const cells = found.get(rows).map(row => across.map(column => cell(row, column)));
+  const known = cells.flat().filter(value => value !== null);
+  const low = Math.min(...known), high = Math.max(...known);
+  table.replaceChildren();
+  const head = make(make(table, "thead"), "tr");
+  make(head, "th", {}, `${rows.replace("_s", "")} \\ ${columns.replace("_s", "") || "all"}`);
+  for (const column of across) make(head, "th", {}, column || "all");
+  const body = make(table, "tbody");
+  found.get(rows).forEach((row, place) => {
+    const line = make(body, "tr");
+    make(line, "th", {}, row);
+    for (const value of cells[place]) {
+      const share = value === null || high <= low ? 0 : ratio ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+      const color = `color-mix(in oklab, color-mix(in oklab, var(--bad) ${Math.round(100 * share)}%, var(--ready)) 45%, var(--panel))`;
+      make(line, "td", { class: "cell", style: value === null ? "" : `background: ${color}` }, value === null ? "" : ratio ? value.toFixed(2) : number(value * (factor ?? 1)));
+    }
+  });
+  at("heat-note").textContent = "Green is the lowest of all cells, red the highest. Where a cell holds several results: their "
+    + (ratio ? "geometric mean." : "mean.");
+}
+
+function pareto(scores) {
+  const points = scores.filter(score => score.cost_parts)
+    .map(score => ({ x: score.cost_parts.lateness, y: score.cost_ratio - score.cost_parts.lateness, name: score.policy }));
+  at("pareto").hidden = points.length === 0;
+  const svg = at("pareto-plot"), unit = rem() / 16, width = svg.clientWidth, height = svg.clientHeight;
+  svg.replaceChildren();
+  if (points.length === 0 || width === 0) return;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const widest = Math.max(...points.map(point => point.x), 0.05) * 1.15, highest = Math.max(...points.map(point => point.y)) * 1.05;
+  const lowest = Math.min(...points.map(point => point.y), 1) * 0.95;
+  const left = 50 * unit, bottom = height - 40 * unit;
+  const x = value => left + value / widest * (width - left - 10), y = value => 8 + (highest - value) / (highest - lowest) * (bottom - 8);
+  const across = round(widest, 6), up = round(highest - lowest, 7);
+  for (let value = 0; value <= widest; value += across) {
+    shape(svg, "path", { class: "axis", d: `M${x(value)} 8V${bottom}` });
+    shape(svg, "text", { x: x(value), y: bottom + 16 * unit, "text-anchor": "middle" }, number(value));
+  }
+  for (let value = Math.ceil(lowest / up) * up; value <= highest; value += up) {
+    shape(svg, "path", { class: "axis", d: `M${left} ${y(value)}H${width - 10}` });
+    shape(svg, "text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value));
+  }
+  for (let total = Math.ceil(lowest / up) * up; total <= highest + widest; total += up) {
+    const [from, to] = [Math.max(0, total - highest), Math.min(widest, total - lowest)];
+    if (to > from) shape(svg, "path", { class: "total", d: `M${x(from)} ${y(total - from)}L${x(to)} ${y(total - to)}` });
+  }
+  shape(svg, "text", { x: width - 10, y: height - 6, "text-anchor": "end" }, "price of lateness (κ × missing worker-seconds) ÷ optimum →");
+  shape(svg, "text", { x: left + 6, y: 20 * unit }, "↑ worker-seconds paid for ÷ optimum");
+  // The same colours as in the plot over time, where the optimum comes first.
+  const names = [...new Set(["optimal", ...points.map(point => point.name)])], taken = [];
+  for (const point of [...points].sort((one, other) => one.y - other.y)) {
+    shape(svg, "circle", { cx: x(point.x), cy: y(point.y), r: 5 * unit, class: `dot c${names.indexOf(point.name) % 8}` });
+    const end = x(point.x) > width * 0.75;
+    const place = { x: x(point.x) + (end ? -9 : 9) * unit, y: y(point.y) + 4 };
+    // A label that would cover another is moved up, and left out where there are too many.
+    while (taken.some(other => Math.abs(other.y - place.y) < 13 * unit && Math.abs(other.x - place.x) < 150 * unit)) place.y -= 13 * unit;
+    taken.push(place);
+    if (points.length <= 40 && place.y > 8) shape(svg, "text", { ...place, class: "name", "text-anchor": end ? "end" : "start" }, point.name);
+  }
+}
+
+function scoreTable(scores) {
+  at("scores").hidden = scores.length === 0;
+  const table = at("scores-table");
+  const draw = sorted => {
+    table.replaceChildren();
+    const head = make(make(table, "thead"), "tr");
+    for (const [key, text] of COLUMNS) {
+      make(head, "th", typeof scores[0]?.[key] === "string" ? { title: "sort", class: "text" } : { title: "sort" }, text).addEventListener("click", () =>
+        draw([...scores].sort((one, other) => typeof one[key] === "number" ? one[key] - other[key] : String(one[key]).localeCompare(other[key]))));
+    }
+    const body = make(table, "tbody");
+    for (const score of sorted) {
+      const line = make(body, "tr");
+      for (const [key, , factor] of COLUMNS) {
+        const value = score[key];
+        if (typeof value === "string") make(line, "td", { class: "text" }, value);
+        else make(line, "td", {}, value == null ? "–" : key === "cost_ratio" ? value.toFixed(3) : number(value * (factor ?? 1)));
+      }
+    }
+  };
+  draw(scores);
+}
