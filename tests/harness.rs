@@ -107,6 +107,11 @@ impl Bench {
         path
     }
 
+    /// What is in a file of the folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap()
+    }
+
     /// Our program with these words, as if in a shell of a user who has never run it.
     pub(crate) fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
         self.prepared(AUTOSCALE, words)
