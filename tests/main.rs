@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod drain;
 mod faults;
+mod forecast;
 mod kill_nine;
 mod load;
 mod metrics;

@@ -1,6 +1,7 @@
 //! Arguments as typed: one struct a command. What they mean together is settled in `config`.
 
 mod balance;
+mod forecast;
 pub(crate) mod parse;
 mod run;
 mod simulate;
@@ -12,6 +13,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use balance::{BackendArg, BalanceArgs, Preset};
+pub(crate) use forecast::{
+    EvaluateArgs, ForecastArgs, ForecastCommand, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
+    SeriesArgs, TrainArgs,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 pub(crate) use steer::{BoostArgs, PauseArgs};
@@ -80,6 +85,8 @@ pub(crate) enum Command {
     Simulate(Box<SimulateArgs>),
     /// Write a recorded run as one self-contained page
     Report(ReportArgs),
+    /// Models of load: score, predict, train, keep
+    Forecast(Box<ForecastArgs>),
     /// Observations in, decisions out: the pure core, one JSON object a line
     Decide(DecideArgs),
     /// Which policies there are, and what is in force

@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod balance;
 pub(crate) mod decide;
 pub(crate) mod demo;
+pub(crate) mod forecast;
 pub(crate) mod load;
 pub(crate) mod policy;
 mod reach;

@@ -56,6 +56,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Stop(args) => one_thread(run::steer::stop(&args)),
         Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
         Command::Replay(args) => run::replay::run(&args),
+        Command::Forecast(args) => run::forecast::run(&args),
         Command::Simulate(args) => run::simulate::run(&args),
         Command::Report(args) => run::report::run(&args),
         Command::Decide(args) => run::decide::run(&args),

@@ -2,6 +2,7 @@
 //!
 //! Time and randomness are arguments; nothing here sleeps, logs, reads a clock or does I/O.
 
+pub mod advice;
 mod because;
 pub mod controller;
 pub mod cycle;
@@ -18,6 +19,7 @@ pub mod span;
 #[cfg(test)]
 mod made_up;
 
+pub use advice::Advice;
 pub use controller::{Controller, ControllerConfig};
 pub use cycle::{Applied, Cycle};
 pub use decision::{

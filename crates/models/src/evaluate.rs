@@ -8,6 +8,7 @@ use forecast::backtest::{Backtest, Protocol, Summary, summarise};
 use forecast::{FitError, Series};
 
 use crate::recipe::{Recipe, RecipeError};
+use crate::timed::Timed;
 
 /// The shortest step that is evaluated unless told otherwise: nobody starts a worker faster.
 const STEP_MIN: Duration = Duration::from_secs(15);
@@ -25,8 +26,10 @@ pub struct Evaluation {
     pub backtest: Backtest,
     /// The scores.
     pub summary: Summary,
-    /// Wall time of the whole run.
-    pub took: Duration,
+    /// Wall time that learning took, refits included.
+    pub fit_time: Duration,
+    /// Mean wall time of one forecast with the update before it.
+    pub predict_time: Duration,
 }
 
 /// The series at `bin`, or at its own step if that is at least 15 s, else at the next multiple of
@@ -48,10 +51,9 @@ pub fn evaluate(
     series: &Series,
     protocol: &Protocol,
 ) -> Result<Evaluation, RecipeError> {
-    let mut model = (recipe.entry()?.build)(&recipe.settings(series.step())?);
-    let begun = clock.uptime();
-    let backtest = protocol.run(model.as_mut(), series);
-    let took = clock.uptime().saturating_sub(begun);
+    let model = (recipe.entry()?.build)(&recipe.settings(series.step())?);
+    let mut model = Timed::new(model, *clock);
+    let backtest = protocol.run(&mut model, series);
     let summary = summarise(protocol, series, &backtest);
     Ok(Evaluation {
         trace: trace.to_owned(),
@@ -59,7 +61,8 @@ pub fn evaluate(
         step: series.step(),
         backtest,
         summary,
-        took,
+        fit_time: model.fit_time(),
+        predict_time: model.predict_time(),
     })
 }
 
@@ -93,11 +96,12 @@ impl Evaluation {
     /// The scores as a table, with regimes and the worst episodes.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{} · {} · step {} s · {:.2} s\n horizon  count   MASE  RMSSE  relMAE  relQL90  cover90\n",
+            "{} · {} · step {} s · fit {:.2} s · update and forecast {:.0} µs\n horizon  count   MASE  RMSSE  relMAE  relQL90  cover90\n",
             self.trace,
             self.model,
             self.step.as_secs_f64(),
-            self.took.as_secs_f64()
+            self.fit_time.as_secs_f64(),
+            self.predict_time.as_secs_f64() * 1e6
         );
         for one in &self.summary.horizons {
             let _ = writeln!(

@@ -8,6 +8,7 @@ mod evaluate;
 mod file;
 mod recipe;
 mod store;
+mod timed;
 mod train;
 
 pub use compare::{Comparison, diebold_mariano};

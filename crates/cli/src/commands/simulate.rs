@@ -124,6 +124,16 @@ fn read_all(args: &SimulateArgs) -> anyhow::Result<Vec<Trace>> {
 
 /// Reads a trace, and says on stderr what is odd about it.
 pub(crate) fn read(path: &Path, args: &ScenarioArgs, quiet: bool) -> anyhow::Result<Trace> {
+    read_as(path, args.bucket, args.kind, quiet)
+}
+
+/// Reads a trace of which the user told these things.
+pub(crate) fn read_as(
+    path: &Path,
+    bucket: Option<Duration>,
+    kind: Option<ValueKind>,
+    quiet: bool,
+) -> anyhow::Result<Trace> {
     let text = fs_err::read_to_string(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { USAGE };
         coded(
@@ -134,8 +144,8 @@ pub(crate) fn read(path: &Path, args: &ScenarioArgs, quiet: bool) -> anyhow::Res
     })?;
     let told = Told {
         format: None,
-        bucket: args.bucket,
-        kind: args.kind.map(|kind| match kind {
+        bucket,
+        kind: kind.map(|kind| match kind {
             ValueKind::RequestsPerBucket => Kind::RequestsPerBucket,
             ValueKind::Rate => Kind::Rate,
             ValueKind::CpuPercent => Kind::CpuPercent,

@@ -1,10 +1,13 @@
 //! What was going on when a forecast was made: models fail by regime, not on average.
 
+use serde::Serialize;
+
 use crate::Series;
 use crate::series::median;
 
 /// What the series was doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Regime {
     /// Readings were missing shortly before.
     AfterOutage,

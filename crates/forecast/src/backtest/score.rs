@@ -1,5 +1,7 @@
 //! Scores of a backtest: scaled errors, pinball loss beside the naive forecast's, coverage.
 
+use serde::Serialize;
+
 use crate::Series;
 use crate::backtest::{Backtest, Protocol, Regime, Row, regime_of};
 
@@ -11,7 +13,7 @@ const NORMAL_90: f64 = 1.281_551_565_544_9;
 const EPISODES: usize = 10;
 
 /// How a model did on one series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// One a horizon.
     pub horizons: Vec<HorizonScore>,
@@ -24,7 +26,7 @@ pub struct Summary {
 }
 
 /// How a model did at one horizon.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HorizonScore {
     /// In steps.
     pub horizon: usize,
@@ -47,7 +49,7 @@ pub struct HorizonScore {
 }
 
 /// How a model did in one regime.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegimeScore {
     /// Which.
     pub regime: Regime,
@@ -60,7 +62,7 @@ pub struct RegimeScore {
 }
 
 /// One forecast that went wrong.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Episode {
     /// Slots known.
     pub origin: usize,

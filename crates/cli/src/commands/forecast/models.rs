@@ -1,0 +1,139 @@
+//! `autoscale forecast models`: what is kept, who decides, and how it came to that.
+
+use ::models::{Store, StoreError, Stored};
+use clock::Clock;
+use serde_json::{Value, json};
+
+use super::store;
+use crate::args::{ModelsArgs, ModelsCommand, Print};
+use crate::failure::{FAILED, NOT_FOUND, coded};
+use crate::output;
+
+/// Runs the command.
+pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<()> {
+    if let Some(ModelsCommand::Kinds) = args.command {
+        return kinds(args.output);
+    }
+    let now = Clock::start().now();
+    let mut store = store(args.store.as_ref())?;
+    match args.command.as_ref().unwrap_or(&ModelsCommand::List) {
+        ModelsCommand::List | ModelsCommand::Kinds => list(&store, args.output),
+        ModelsCommand::Show { id } => show(&store, id, args.output),
+        ModelsCommand::History { subject } => history(&store, subject, args.output),
+        ModelsCommand::Promote { id, because } => {
+            let id = store.find(id).map_err(refused)?.id;
+            let stage = store.promote(now, &id, because).map_err(refused)?;
+            said(&format!("{id} is {stage}"))
+        }
+        ModelsCommand::Rollback { subject, because } => {
+            let back = store.rollback(now, subject, because).map_err(refused)?;
+            said(&format!("{} decides for {subject} again", back.id))
+        }
+        ModelsCommand::Retire { id, because } => {
+            let id = store.find(id).map_err(refused)?.id;
+            store.retire(now, &id, because).map_err(refused)?;
+            said(&format!("{id} is retired"))
+        }
+    }
+}
+
+fn said(text: &str) -> anyhow::Result<()> {
+    output::line(text);
+    Ok(())
+}
+
+fn refused(error: StoreError) -> anyhow::Error {
+    let code = match error {
+        StoreError::Unknown(_) | StoreError::NoEarlier(_) => NOT_FOUND,
+        _ => FAILED,
+    };
+    coded(error.into(), "`autoscale forecast models` lists what is kept", code)
+}
+
+fn kinds(how: Print) -> anyhow::Result<()> {
+    if how == Print::Json {
+        let rows =
+            forecast::FORECASTERS.iter().map(|entry| json!({"name": entry.name, "about": entry.about}));
+        return output::value(&rows.collect::<Vec<_>>(), false);
+    }
+    for entry in forecast::FORECASTERS {
+        output::line(&format!("{:18} {}", entry.name, entry.about));
+    }
+    Ok(())
+}
+
+fn row(model: &Stored) -> Value {
+    json!({
+        "id": model.id.as_str(),
+        "subject": model.subject,
+        "model": model.recipe.model,
+        "stage": model.stage.to_string(),
+        "stored_at": model.stored_at,
+        "bytes": model.bytes,
+        "parent": model.parent,
+    })
+}
+
+fn list(store: &Store, how: Print) -> anyhow::Result<()> {
+    let all = store.list().map_err(refused)?;
+    if how == Print::Json {
+        return output::value(&all.iter().map(row).collect::<Vec<_>>(), false);
+    }
+    if all.is_empty() {
+        return said("no models yet: `autoscale forecast train` makes one");
+    }
+    output::line(&format!(
+        "{:12}  {:9}  {:18}  {:24}  {:>9}  stored",
+        "model", "stage", "kind", "subject", "bytes"
+    ));
+    for model in all {
+        output::line(&format!(
+            "{:12}  {:9}  {:18}  {:24}  {:>9}  {:.0}",
+            model.id.to_string(),
+            model.stage.to_string(),
+            model.recipe.model,
+            model.subject,
+            model.bytes,
+            model.stored_at
+        ));
+    }
+    Ok(())
+}
+
+fn show(store: &Store, id: &str, how: Print) -> anyhow::Result<()> {
+    let model = store.find(id).map_err(refused)?;
+    let scores = store.scores(&model.id).map_err(refused)?;
+    if how == Print::Json {
+        let mut shown = row(&model);
+        shown["recipe"] = serde_json::to_value(&model.recipe)?;
+        let score =
+            |one: &::models::Metric| json!({"horizon": one.horizon, "name": one.name, "value": one.value});
+        shown["scores"] = scores.iter().map(score).collect();
+        return output::value(&shown, false);
+    }
+    output::line(&format!("model     {}", model.id.as_str()));
+    output::line(&format!("kind      {}, {} for {}", model.recipe.model, model.stage, model.subject));
+    output::line(&format!("recipe    {}", serde_json::to_string(&model.recipe)?));
+    for score in scores {
+        output::line(&format!("  {:>3} ahead  {:18} {:.3}", score.horizon, score.name, score.value));
+    }
+    Ok(())
+}
+
+fn history(store: &Store, subject: &str, how: Print) -> anyhow::Result<()> {
+    let changes = store.changes(subject).map_err(refused)?;
+    if how == Print::Json {
+        let change = |one: &::models::Change| {
+            json!({
+                "at": one.at, "id": one.id.as_str(), "from": one.from.map(|stage| stage.to_string()),
+                "to": one.to.to_string(), "because": one.because,
+            })
+        };
+        return output::value(&changes.iter().map(change).collect::<Vec<_>>(), false);
+    }
+    for one in changes {
+        let from = one.from.map_or("new".to_owned(), |stage| stage.to_string());
+        output::line(&format!("{:.0}  {}  {from} → {}: {}", one.at, one.id, one.to, one.because));
+    }
+    Ok(())
+}
