@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use balance::{BackendArg, BalanceArgs, Preset};
 pub(crate) use forecast::{
-    EvaluateArgs, ForecastArgs, ForecastCommand, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
+    EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
 };
 pub(crate) use run::RunArgs;

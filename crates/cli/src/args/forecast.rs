@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use control::span;
 
-use super::{Print, ValueKind, parse};
+use super::{ValueKind, parse};
 
 /// Arguments of `forecast`.
 #[derive(Debug, Args)]
@@ -26,6 +26,15 @@ pub(crate) enum ForecastCommand {
     Train(TrainArgs),
     /// The models that are kept: their stages, scores and history
     Models(ModelsArgs),
+}
+
+/// How to print results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    #[default]
+    Table,
+    Json,
+    Csv,
 }
 
 /// Recorded load, and how to read it.
@@ -91,7 +100,7 @@ pub(crate) struct EvaluateArgs {
     pub(crate) models: Vec<String>,
     /// How to print it; csv has one row a forecast, its summary goes to standard error
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Print,
+    pub(crate) output: Form,
     /// Write the summary of csv to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) summary: Option<PathBuf>,
@@ -133,7 +142,7 @@ pub(crate) struct PredictArgs {
     pub(crate) down: f64,
     /// Print JSON
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Print,
+    pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) series: SeriesArgs,
     #[command(flatten)]
@@ -171,7 +180,7 @@ pub(crate) struct TrainArgs {
     pub(crate) store: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Print,
+    pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) series: SeriesArgs,
     #[command(flatten)]
@@ -188,7 +197,7 @@ pub(crate) struct ModelsArgs {
     pub(crate) store: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, global = true, value_enum, default_value_t)]
-    pub(crate) output: Print,
+    pub(crate) output: Form,
 }
 
 /// What to do with models.

@@ -7,7 +7,7 @@ use forecast::backtest::Protocol;
 use serde::Serialize;
 
 use super::{read, recipe};
-use crate::args::{EvaluateArgs, Print};
+use crate::args::{EvaluateArgs, Form};
 use crate::failure::{FAILED, Hint, INVALID, coded};
 use crate::output;
 
@@ -42,7 +42,7 @@ impl<'a> From<&'a Evaluation> for Row<'a> {
 pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
     let clock = Clock::start();
     let mut done: Vec<Evaluation> = Vec::new();
-    if args.output == Print::Csv {
+    if args.output == Form::Csv {
         output::line(csv_header().trim_end());
     }
     for file in &args.files {
@@ -60,17 +60,17 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
             }
             let found = evaluate(&clock, &trace, &recipe, &series, &protocol).hint("see --help")?;
             match args.output {
-                Print::Csv => drop(output::line(found.csv().trim_end())),
-                Print::Table => drop(output::line(&table(&found))),
-                Print::Json => {}
+                Form::Csv => drop(output::line(found.csv().trim_end())),
+                Form::Table => drop(output::line(&table(&found))),
+                Form::Json => {}
             }
             done.push(found);
         }
     }
     match args.output {
-        Print::Json => output::value(&done.iter().map(Row::from).collect::<Vec<_>>(), false)?,
-        Print::Csv => summarise(args, &done)?,
-        Print::Table => {}
+        Form::Json => output::value(&done.iter().map(Row::from).collect::<Vec<_>>(), false)?,
+        Form::Csv => summarise(args, &done)?,
+        Form::Table => {}
     }
     Ok(())
 }

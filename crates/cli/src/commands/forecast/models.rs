@@ -5,7 +5,7 @@ use clock::Clock;
 use serde_json::{Value, json};
 
 use super::store;
-use crate::args::{ModelsArgs, ModelsCommand, Print};
+use crate::args::{Form, ModelsArgs, ModelsCommand};
 use crate::failure::{FAILED, NOT_FOUND, coded};
 use crate::output;
 
@@ -50,8 +50,8 @@ fn refused(error: StoreError) -> anyhow::Error {
     coded(error.into(), "`autoscale forecast models` lists what is kept", code)
 }
 
-fn kinds(how: Print) -> anyhow::Result<()> {
-    if how == Print::Json {
+fn kinds(how: Form) -> anyhow::Result<()> {
+    if how == Form::Json {
         let rows =
             forecast::FORECASTERS.iter().map(|entry| json!({"name": entry.name, "about": entry.about}));
         return output::value(&rows.collect::<Vec<_>>(), false);
@@ -74,9 +74,9 @@ fn row(model: &Stored) -> Value {
     })
 }
 
-fn list(store: &Store, how: Print) -> anyhow::Result<()> {
+fn list(store: &Store, how: Form) -> anyhow::Result<()> {
     let all = store.list().map_err(refused)?;
-    if how == Print::Json {
+    if how == Form::Json {
         return output::value(&all.iter().map(row).collect::<Vec<_>>(), false);
     }
     if all.is_empty() {
@@ -100,10 +100,10 @@ fn list(store: &Store, how: Print) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(store: &Store, id: &str, how: Print) -> anyhow::Result<()> {
+fn show(store: &Store, id: &str, how: Form) -> anyhow::Result<()> {
     let model = store.find(id).map_err(refused)?;
     let scores = store.scores(&model.id).map_err(refused)?;
-    if how == Print::Json {
+    if how == Form::Json {
         let mut shown = row(&model);
         shown["recipe"] = serde_json::to_value(&model.recipe)?;
         let score =
@@ -120,9 +120,9 @@ fn show(store: &Store, id: &str, how: Print) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn history(store: &Store, subject: &str, how: Print) -> anyhow::Result<()> {
+fn history(store: &Store, subject: &str, how: Form) -> anyhow::Result<()> {
     let changes = store.changes(subject).map_err(refused)?;
-    if how == Print::Json {
+    if how == Form::Json {
         let change = |one: &::models::Change| {
             json!({
                 "at": one.at, "id": one.id.as_str(), "from": one.from.map(|stage| stage.to_string()),

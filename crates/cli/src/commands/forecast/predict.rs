@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{read, recipe, store};
-use crate::args::{PredictArgs, Print};
+use crate::args::{Form, PredictArgs};
 use crate::failure::{FAILED, Hint, NOT_FOUND};
 use crate::output;
 
@@ -65,9 +65,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     let answer = answer(args, &series, &mut ready);
     match args.output {
-        Print::Json => output::value(&answer, false),
-        Print::Csv => csv(&answer),
-        Print::Table => table(&answer),
+        Form::Json => output::value(&answer, false),
+        Form::Csv => csv(&answer),
+        Form::Table => table(&answer),
     }
 }
 

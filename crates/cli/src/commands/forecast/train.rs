@@ -10,7 +10,7 @@ use forecast::backtest::Protocol;
 use serde::{Deserialize, Serialize};
 
 use super::{read, recipe, store};
-use crate::args::{Print, SeriesArgs, TrainArgs};
+use crate::args::{Form, SeriesArgs, TrainArgs};
 use crate::failure::{FAILED, Hint, INVALID, NOT_FOUND};
 use crate::output;
 
@@ -143,8 +143,8 @@ fn report(job: &Job, trained: &Trained, stage: String, scores: Vec<Metric>) -> R
     }
 }
 
-fn print(how: Print, report: &Report) -> anyhow::Result<()> {
-    if how == Print::Json {
+fn print(how: Form, report: &Report) -> anyhow::Result<()> {
+    if how == Form::Json {
         return output::value(report, false);
     }
     output::line(&format!("model     {}", report.id));
