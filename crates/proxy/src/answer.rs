@@ -26,6 +26,8 @@ enum Content {
     Streamed {
         body: Incoming,
         open: Option<Open>,
+        /// Why it breaks off, for the next poll.
+        error: Option<hyper::Error>,
     },
 }
 
@@ -63,7 +65,7 @@ impl AnswerBody {
     }
 
     pub(crate) fn streamed(body: Incoming, open: Open, turn: Turn) -> Self {
-        Self { content: Content::Streamed { body, open: Some(open) }, _turn: turn }
+        Self { content: Content::Streamed { body, open: Some(open), error: None }, _turn: turn }
     }
 }
 
@@ -77,10 +79,20 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.content {
             Content::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Streamed { body, open } => {
+            Content::Streamed { body, open, error } => {
+                if let Some(error) = error.take() {
+                    return Poll::Ready(Some(Err(error)));
+                }
                 let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-                match &frame {
-                    Some(Err(_)) => open.take().into_iter().for_each(Open::fail),
+                match frame {
+                    Some(Err(why)) => {
+                        open.take().into_iter().for_each(Open::fail);
+                        // What there is goes out first, the head at least: an answer that breaks
+                        // off can be told from a connection that does.
+                        *error = Some(why);
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     // The last frame of a known length is not followed by an end: nobody asks.
                     Some(Ok(_)) if !body.is_end_stream() => {}
                     Some(Ok(_)) | None => open.take().into_iter().for_each(Open::finish),

@@ -104,10 +104,28 @@ impl Conversation {
         if let Some(length) = length {
             request.push_str(&self.exactly(length.parse().unwrap()).await?);
         } else if lower.contains("transfer-encoding: chunked") {
-            request.push_str(&self.through(b"0\r\n\r\n").await?);
+            request.push_str(&self.chunks().await?);
         }
         self.seen.lock().unwrap().push(request.clone());
         Some(request)
+    }
+
+    /// A chunked body as it comes, trailers included.
+    async fn chunks(&mut self) -> Option<String> {
+        let mut chunks = String::new();
+        loop {
+            let line = self.through(b"\r\n").await?;
+            chunks.push_str(&line);
+            let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
+            if size == 0 {
+                break;
+            }
+            chunks.push_str(&self.exactly(size + 2).await?);
+        }
+        while !chunks.ends_with("\r\n\r\n") {
+            chunks.push_str(&self.through(b"\r\n").await?);
+        }
+        Some(chunks)
     }
 
     /// The next request's head, with its empty line.
