@@ -1,6 +1,7 @@
 //! Arguments as typed: one struct a command. What they mean together is settled in `config`.
 
 mod balance;
+mod balancer;
 mod forecast;
 pub(crate) mod parse;
 mod run;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use balance::{BackendArg, BalanceArgs, Preset};
+pub(crate) use balance::{BackendArg, BalanceArgs, backend};
+pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
@@ -295,7 +297,23 @@ pub(crate) enum PolicyCommand {
     /// The policies there are
     List,
     /// The settings that these arguments and files amount to, and where each comes from
-    Show(Box<RunArgs>),
+    Show(Box<ShowArgs>),
+}
+
+/// Arguments of `policy show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale policy show --effective --config autoscale.toml
+  autoscale policy show --max 8 -o json")]
+pub(crate) struct ShowArgs {
+    /// Everything that would be in force; what is shown in any case
+    #[arg(long)]
+    pub(crate) effective: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 }
 
 /// Arguments of `load`.

@@ -5,23 +5,26 @@ pub(crate) mod policy_file;
 mod resolve;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use control::ControllerConfig;
+use proxy::HealthCheck;
+use traffic::{Ejection, Version};
 
-pub(crate) use resolve::{policy, refused, reload, resolve};
+use crate::args::BackendArg;
+
+pub(crate) use resolve::{Origin, policy, refused, reload, resolve, resolve_balance};
 
 /// A run, settled.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin: SocketAddr,
-    pub(crate) admin_token: Option<String>,
+    pub(crate) admin: Admin,
     /// What the controller decides by; recorded in the run file.
     pub(crate) control: ControllerConfig,
     pub(crate) pool: Pool,
-    pub(crate) proxy: Proxy,
+    pub(crate) balancer: Balancer,
     pub(crate) record: Option<PathBuf>,
     /// `None`: from the clock.
     pub(crate) seed: Option<u64>,
@@ -37,17 +40,38 @@ pub(crate) struct Pool {
     pub(crate) worker_port: u16,
     /// In cores; a worker's CPU percent is of this.
     pub(crate) worker_cpus: f64,
-    pub(crate) health_path: String,
+    /// Startup, readiness and liveness: one probe, read with three kinds of patience.
+    pub(crate) health: HealthCheck,
     pub(crate) start_up_deadline: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) kill_deadline: Duration,
+    pub(crate) liveness_timeout: Duration,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Admin {
+    pub(crate) listen: SocketAddr,
+    pub(crate) token: Option<String>,
 }
 
 /// The balancer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Proxy {
+pub(crate) struct Balancer {
+    pub(crate) proxy: proxy::Config,
     pub(crate) algorithm: String,
+    /// Empty: no split.
+    pub(crate) split: Vec<(Version, u32)>,
+    pub(crate) slow_start: Duration,
     /// `None`: no limit.
-    pub(crate) max_in_flight: Option<u32>,
-    pub(crate) queue_timeout: Duration,
+    pub(crate) max_in_flight: Option<NonZeroU32>,
+    pub(crate) ejection: Ejection,
+}
+
+/// The balancer alone, settled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BalanceConfig {
+    pub(crate) admin: Admin,
+    pub(crate) balancer: Balancer,
+    pub(crate) backends: Vec<BackendArg>,
 }

@@ -7,8 +7,9 @@ mod orders;
 mod record;
 mod source;
 
+pub(crate) use listeners::pool;
+
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use control::{Command, Controller, Cycle, InForce};
 use journal::{Health, Writer};
 use live::{Loop, Mode, Target};
 use parking_lot::Mutex;
-use proxy::{DrainNotice, Proxy, Router};
-use supervisor::{Local, Steering, SupervisorConfig, Wires, WorkerCommand};
+use proxy::{DrainNotice, HealthCheck, Proxy, Router};
+use supervisor::{Local, ProbeConfig, Steering, SupervisorConfig, Wires, WorkerCommand};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -155,9 +156,8 @@ fn balance(
     taken: Taken,
     notices: &mut Vec<String>,
 ) -> anyhow::Result<Balancing> {
-    let meter = Arc::new(Meter::new(proxy::Config::new(config.listen).threads.get()));
-    let balancer = traffic::balance::build(&config.proxy.algorithm).hint("see `autoscale run --help`")?;
-    let pool = Pool::new(balancer, config.proxy.max_in_flight.and_then(NonZeroU32::new));
+    let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
+    let pool = listeners::pool(&config.balancer)?;
     let (drained_out, drained) = mpsc::channel(DRAINED_MAX);
     let on_drained: DrainNotice = Arc::new(move |id: WorkerId| {
         // See DRAINED_MAX.
@@ -266,7 +266,19 @@ fn supervisor_config(config: &Config, seed: u64) -> anyhow::Result<SupervisorCon
     let mut settings = SupervisorConfig::new(command).context("our own binary cannot be found")?;
     settings.worker_port = pool.worker_port;
     settings.worker_cpus = pool.worker_cpus;
-    settings.probe.path.clone_from(&pool.health_path);
+    let health = &pool.health;
+    let matcher = Some(health.matcher.clone()).filter(|matcher| *matcher != HealthCheck::local().matcher);
+    settings.probe = ProbeConfig {
+        path: health.path.to_string(),
+        port: health.port,
+        matcher,
+        interval: health.interval,
+        timeout: health.timeout,
+    };
+    settings.fleet.healthy_threshold = health.healthy_threshold;
+    settings.fleet.unhealthy_threshold = health.unhealthy_threshold;
+    settings.fleet.grace_period = health.grace_period;
+    settings.fleet.unhealthy_deadline = pool.liveness_timeout;
     settings.fleet.startup_deadline = pool.start_up_deadline;
     settings.fleet.drain_timeout = pool.drain_timeout;
     settings.fleet.kill_deadline = pool.kill_deadline;

@@ -39,7 +39,7 @@ const UPSTREAM_IDLE_MAX: usize = 128;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Settings of a [`Proxy`](crate::Proxy).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where clients connect; port 0 takes any free one.
     pub listen: SocketAddr,

@@ -37,6 +37,7 @@ mod waiting;
 
 pub use config::{Config, Rate};
 pub use network::{BadNetwork, Network};
-pub use probe::{BadMatcher, HealthCheck, Matcher};
+pub use probe::HealthCheck;
 pub use retire::{DrainNotice, Router};
 pub use serve::{Proxy, Shutdown, StartError};
+pub use traffic::Matcher;

@@ -1,7 +1,7 @@
 //! Addresses that belong together: `10.0.0.0/8`, or one alone.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// All addresses that begin with the same bits.
@@ -42,6 +42,17 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = Ipv6Addr::from_bits(self.bits);
+        let (address, offset) = match address.to_ipv4_mapped() {
+            Some(address) if self.length >= V4_OFFSET => (IpAddr::V4(address), V4_OFFSET),
+            _ => (IpAddr::V6(address), 0),
+        };
+        write!(f, "{address}/{}", self.length - offset)
+    }
+}
+
 impl FromStr for Network {
     type Err = BadNetwork;
 
@@ -79,6 +90,9 @@ mod tests {
         assert!(contains("127.0.0.1", "127.0.0.1") && !contains("127.0.0.1", "127.0.0.2"));
         assert!(contains("0.0.0.0/0", "8.8.8.8") && !contains("0.0.0.0/0", "fd00::1"));
         assert!(contains("fd00::/8", "fdff::1") && contains("::/0", "1.1.1.1"));
+        for text in ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "fd00::/8", "::/0"] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
+        }
         for bad in ["", "10.0.0.0/33", "10.0.0/8", "a", "::/129", "::/-1"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }

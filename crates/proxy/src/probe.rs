@@ -2,22 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
-use traffic::{Address, Backend, ProbeCount, Probed, WorkerId};
+use jiff::Timestamp;
+use traffic::{Address, Backend, Matcher, ProbeCount, Probed, WorkerId};
 
 use crate::body::RequestBody;
 use crate::serve::Thread;
 
 /// How backends are probed; the words are those of an ALB's target group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     /// What is asked for, with its query.
     pub path: Uri,
@@ -33,6 +32,8 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u32,
     /// Statuses that are a success.
     pub matcher: Matcher,
+    /// How long after a backend was first routed its failures do not count.
+    pub grace_period: Duration,
 }
 
 impl HealthCheck {
@@ -46,7 +47,8 @@ impl HealthCheck {
             timeout: Duration::from_secs(1),
             healthy_threshold: 2,
             unhealthy_threshold: 2,
-            matcher: Matcher(vec![(200, 499)]),
+            matcher: Matcher::new(200, 499),
+            grace_period: Duration::ZERO,
         }
     }
 
@@ -59,51 +61,15 @@ impl HealthCheck {
             timeout: Duration::from_secs(5),
             healthy_threshold: 2,
             unhealthy_threshold: 3,
-            matcher: Matcher(vec![(200, 200)]),
+            matcher: Matcher::new(200, 200),
+            grace_period: Duration::ZERO,
         }
-    }
-}
-
-/// Statuses, as an ALB writes them: `200`, `200,202` or `200-299`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Matcher(Vec<(u16, u16)>);
-
-impl Matcher {
-    fn matches(&self, status: u16) -> bool {
-        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
-    }
-}
-
-/// Text that is no matcher.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadMatcher(String);
-
-impl fmt::Display for BadMatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` names no statuses (like 200, 200,202 or 200-299)", self.0)
-    }
-}
-
-impl std::error::Error for BadMatcher {}
-
-impl FromStr for Matcher {
-    type Err = BadMatcher;
-
-    fn from_str(text: &str) -> Result<Self, BadMatcher> {
-        let status = |text: &str| text.trim().parse().ok().filter(|status| (100..=599).contains(status));
-        let range = |part: &str| {
-            let (from, to) = part.split_once('-').unwrap_or((part, part));
-            let (from, to): (u16, u16) = (status(from)?, status(to)?);
-            (from <= to).then_some((from, to))
-        };
-        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-        ranges.map(Self).ok_or_else(|| BadMatcher(text.to_owned()))
     }
 }
 
 /// Probes every routed backend until its task is dropped.
 pub(crate) async fn run(thread: Rc<Thread>, check: HealthCheck) {
-    let counts: Rc<RefCell<HashMap<WorkerId, ProbeCount>>> = Rc::default();
+    let counts: Rc<RefCell<HashMap<WorkerId, Probing>>> = Rc::default();
     let check = Rc::new(check);
     loop {
         let ready = thread.pool.ready();
@@ -117,12 +83,34 @@ pub(crate) async fn run(thread: Rc<Thread>, check: HealthCheck) {
             // Each has its own task: one that hangs delays no other. None outlives two intervals.
             tokio::task::spawn_local(async move {
                 let result = probe(thread.clock, &backend, &check).await;
-                let fresh = || ProbeCount::new(check.healthy_threshold, check.unhealthy_threshold);
-                let verdict = counts.borrow_mut().entry(backend.id()).or_insert_with(fresh).record(result);
+                let now = thread.clock.now();
+                let fresh = || Probing::new(&check, now);
+                let verdict =
+                    counts.borrow_mut().entry(backend.id()).or_insert_with(fresh).record(result, now, &check);
                 take_up(&thread, &backend, verdict);
             });
         }
         thread.clock.sleep(check.interval.max(check.timeout)).await;
+    }
+}
+
+/// What is known of one backend.
+struct Probing {
+    count: ProbeCount,
+    since: Timestamp,
+}
+
+impl Probing {
+    fn new(check: &HealthCheck, now: Timestamp) -> Self {
+        Self { count: ProbeCount::new(check.healthy_threshold, check.unhealthy_threshold), since: now }
+    }
+
+    fn record(&mut self, result: Probed, now: Timestamp, check: &HealthCheck) -> Probed {
+        let age = Duration::try_from(now.duration_since(self.since)).unwrap_or_default();
+        if result != Probed::Healthy && age < check.grace_period {
+            return self.count.verdict();
+        }
+        self.count.record(result)
     }
 }
 
@@ -156,21 +144,5 @@ async fn probe(clock: Clock, backend: &Backend, check: &HealthCheck) -> Probed {
         Ok(None) => Probed::Failed,
         Ok(Some(status)) if check.matcher.matches(status) => Probed::Healthy,
         Ok(Some(_)) => Probed::Mismatch,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn matchers_are_written_as_for_an_alb() {
-        let matches = |text: &str, status| text.parse::<Matcher>().unwrap().matches(status);
-        assert!(matches("200", 200) && !matches("200", 201));
-        assert!(matches("200,202", 202) && !matches("200,202", 201));
-        assert!(matches("200-299, 404", 250) && matches("200-299,404", 404) && !matches("200-299", 300));
-        for bad in ["", "x", "299-200", "20", "200-", "200,,201", "1000"] {
-            assert!(bad.parse::<Matcher>().is_err(), "{bad}");
-        }
     }
 }

@@ -18,7 +18,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use traffic::WorkerId;
+use traffic::{Matcher, WorkerId};
 
 /// Told to the worker, so that it can leave probes out of its own statistics.
 const USER_AGENT: &str = concat!("autoscale-probe/", env!("CARGO_PKG_VERSION"));
@@ -33,6 +33,10 @@ const FIRST_SECOND: Duration = Duration::from_secs(1);
 pub struct ProbeConfig {
     /// What to `GET`; begins with a slash.
     pub path: String,
+    /// Where, if not where requests go.
+    pub port: Option<u16>,
+    /// Statuses that pass; `None`: whatever speaks and is no server error.
+    pub matcher: Option<Matcher>,
     /// How often a worker that was ready is asked.
     pub interval: Duration,
     /// How long it may take to answer.
@@ -42,7 +46,7 @@ pub struct ProbeConfig {
 impl Default for ProbeConfig {
     fn default() -> Self {
         let second = Duration::from_secs(1);
-        Self { path: "/healthz".to_owned(), interval: second, timeout: second }
+        Self { path: "/healthz".to_owned(), port: None, matcher: None, interval: second, timeout: second }
     }
 }
 
@@ -59,6 +63,7 @@ pub(crate) enum Verdict {
 
 /// Asks once.
 pub(crate) async fn probe(address: SocketAddr, config: &ProbeConfig, clock: Clock) -> Verdict {
+    let address = SocketAddr::new(address.ip(), config.port.unwrap_or(address.port()));
     let limit = config.timeout.as_secs_f64();
     let begun = clock.uptime();
     let stream = match clock.timeout(config.timeout, TcpStream::connect(address)).await {
@@ -72,13 +77,22 @@ pub(crate) async fn probe(address: SocketAddr, config: &ProbeConfig, clock: Cloc
     };
     let left = config.timeout.saturating_sub(clock.uptime().saturating_sub(begun));
     match clock.timeout(left, ask(stream, address, &config.path)).await {
-        Ok(Ok(status)) if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+        Ok(Ok(status)) if !passes(status, config) => {
             Verdict::Failed(format!("GET {} answered {status}", config.path))
         }
-        // Any other status is an answer. An error is a connection that was closed or that
-        // speaks no HTTP: something listens there.
+        Ok(Err(_)) if config.matcher.is_some() => {
+            Verdict::Failed(format!("GET {} was not answered in HTTP", config.path))
+        }
+        // An error is a connection that was closed or that speaks no HTTP: something listens there.
         Ok(Ok(_) | Err(_)) => Verdict::Passed,
         Err(_) => Verdict::Silent(format!("GET {} was not answered within {limit} s", config.path)),
+    }
+}
+
+fn passes(status: StatusCode, config: &ProbeConfig) -> bool {
+    match &config.matcher {
+        Some(matcher) => matcher.matches(status.as_u16()),
+        None => !status.is_server_error() || status == StatusCode::NOT_IMPLEMENTED,
     }
 }
 
@@ -186,6 +200,9 @@ mod tests {
         }
         let (verdict, _) = verdict_on(Some("HTTP/1.1 503 Starting\r\ncontent-length: 0\r\n\r\n")).await;
         assert_eq!(verdict, Verdict::Failed("GET /healthz answered 503 Service Unavailable".to_owned()));
+        let alb = ProbeConfig { matcher: Some(Matcher::new(200, 200)), ..ProbeConfig::default() };
+        let at = |status| StatusCode::from_u16(status).unwrap();
+        assert!(passes(at(200), &alb) && !passes(at(404), &alb));
         let (verdict, _) = verdict_on(None).await;
         assert_eq!(verdict, Verdict::Silent("GET /healthz was not answered within 0.1 s".to_owned()));
     }

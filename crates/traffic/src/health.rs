@@ -105,6 +105,11 @@ impl ProbeCount {
         Self { healthy_threshold, unhealthy_threshold, verdict: Probed::Initial, passed: 0, failed: 0 }
     }
 
+    /// What the probes so far amount to.
+    pub fn verdict(&self) -> Probed {
+        self.verdict
+    }
+
     /// Takes one probe's result, and tells the verdict. The first success ever is enough: a new
     /// worker is not to wait for the patience that is owed to an old one.
     pub fn record(&mut self, result: Probed) -> Probed {

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use traffic::Version;
+
 /// `35`, `35%` or `35.5`.
 pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim();
@@ -34,6 +36,20 @@ pub(crate) fn span_or_seconds(text: &str) -> Result<Duration, String> {
     control::span::parse(text)
 }
 
+/// Shares by version: `1=90,2=10`.
+pub(crate) fn split(text: &str) -> Result<Vec<(Version, u32)>, String> {
+    let share = |word: &str| {
+        let (version, share) = word.split_once('=')?;
+        Some((Version(version.trim().parse().ok()?), share.trim().parse().ok()?))
+    };
+    let shares: Option<Vec<(Version, u32)>> = text.split(',').map(share).collect();
+    let shares = shares.ok_or("needs a version and a number each, as in 1=90,2=10")?;
+    if shares.iter().all(|(_, share)| *share == 0) {
+        return Err("gives no version a share".to_owned());
+    }
+    Ok(shares)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +62,14 @@ mod tests {
         assert_eq!((share("0.85"), share("85%")), (Ok(0.85), Ok(0.85)));
         assert!(percent("many").is_err());
         assert!(percent("NaN").is_err());
+    }
+
+    #[test]
+    fn splits() {
+        assert_eq!(split("1=90, 2=10"), Ok(vec![(Version(1), 90), (Version(2), 10)]));
+        for bad in ["", "1", "1=", "=3", "1=x", "1=0", "1=90;2=10"] {
+            assert!(split(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

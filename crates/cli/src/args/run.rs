@@ -1,14 +1,13 @@
 //! Arguments of `run`, shared by `demo`. All are optional here: what is left out comes from
 //! the configuration file or the defaults.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use control::span;
 
-use super::parse;
+use super::{BalancerArgs, DoorArgs, parse};
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Default, Args)]
@@ -19,15 +18,8 @@ use super::parse;
   autoscale run -- ./server --listen 127.0.0.1:{port}
   autoscale run --config autoscale.toml --record run.db")]
 pub(crate) struct RunArgs {
-    /// Address of the balancer [default: 127.0.0.1:8000]
-    #[arg(long, value_parser = parse::address, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Address of the admin API [default: 127.0.0.1:9900]
-    #[arg(long, value_parser = parse::address, value_name = "ADDR")]
-    pub(crate) admin: Option<SocketAddr>,
-    /// Token that the admin API asks for; needed off loopback
-    #[arg(long, env = "AUTOSCALE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(crate) admin_token: Option<String>,
+    #[command(flatten)]
+    pub(crate) door: DoorArgs,
     /// First port tried for workers [default: 5000]
     #[arg(short = 'p', long, value_name = "PORT", visible_alias = "port")]
     pub(crate) worker_port: Option<u16>,
@@ -64,22 +56,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) warm_up: Option<Duration>,
 
-    /// Who takes the next request [default: least_connections]
-    #[arg(long, value_name = "least_connections|round_robin")]
-    pub(crate) algorithm: Option<String>,
-    /// Requests at one worker at most; more wait [default: no limit]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_in_flight: Option<u32>,
-    /// How long a request waits for a worker before 503 [default: 5s]
-    #[arg(long, value_parser = span::parse, value_name = "TIME")]
-    pub(crate) queue_timeout: Option<Duration>,
-
     /// Size of a worker in cores: its CPU percent is of this [default: 1; demo app: 0.25]
     #[arg(long, value_name = "CORES")]
     pub(crate) worker_cpus: Option<f64>,
-    /// Path asked for whether a worker is well [default: /healthz]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) health_path: Option<String>,
     /// Time that a worker has to become ready [default: 30s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) start_up_deadline: Option<Duration>,
@@ -89,10 +68,10 @@ pub(crate) struct RunArgs {
     /// Time between TERM and KILL [default: 10s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) kill_deadline: Option<Duration>,
+    /// Time that a worker may fail its probes before it is replaced [default: 10s]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) liveness_timeout: Option<Duration>,
 
-    /// Configuration file; flags go before it
-    #[arg(long, env = "AUTOSCALE_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
     /// Write the run file here; an existing one is continued
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
@@ -109,4 +88,7 @@ pub(crate) struct RunArgs {
     /// The app and its arguments; `$PORT` and `{port}` are replaced
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) balancer: BalancerArgs,
 }

@@ -1,7 +1,9 @@
 //! `autoscale policy`: what can be chosen, and what is in force and from where.
 
-use crate::args::{PolicyArgs, PolicyCommand};
-use crate::config::resolve;
+use serde_json::json;
+
+use crate::args::{Output, PolicyArgs, PolicyCommand};
+use crate::config::{Origin, resolve};
 use crate::output;
 
 /// Runs the command.
@@ -16,8 +18,15 @@ pub(crate) fn run(args: &PolicyArgs) -> anyhow::Result<()> {
             }
         }
         PolicyCommand::Show(args) => {
-            for (key, value, origin) in resolve(args)?.origins {
-                output::line(&format!("{key:24} {value:24} {origin}"));
+            let origins = resolve(&args.run)?.origins;
+            if args.output != Output::Table {
+                let row = |(key, value, origin): &(String, String, Origin)| json!({"key": key, "value": value, "origin": origin.to_string()});
+                let rows: Vec<_> = origins.iter().map(row).collect();
+                return output::value(&rows, args.output == Output::Yaml);
+            }
+            let widest = origins.iter().map(|(key, ..)| key.len()).max().unwrap_or_default();
+            for (key, value, origin) in origins {
+                output::line(&format!("{key:widest$} {value:24} {origin}"));
             }
         }
     }

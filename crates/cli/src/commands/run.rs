@@ -70,7 +70,7 @@ pub(crate) async fn show(
         return Ok(view);
     }
     let client =
-        Client::new(&format!("http://{}", running.admin), running.config().admin_token.clone(), "key")
+        Client::new(&format!("http://{}", running.admin), running.config().admin.token.clone(), "key")
             .map_err(failed)?;
     tokio::select! {
         end = top::show(&client, &mut view, load, others) => match end? {

@@ -1,5 +1,7 @@
 //! `autoscale.toml`: keys in snake_case with the field's names. An unknown key is an error.
 
+pub(crate) mod balancer;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,12 +9,17 @@ use std::time::Duration;
 use control::span;
 use serde::{Deserialize, Deserializer};
 
+use balancer::{EjectionTable, HealthTable, ProxyTable};
+
 /// The whole file; every key may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct File {
     pub(crate) pool: PoolTable,
+    #[serde(alias = "balancer")]
     pub(crate) proxy: ProxyTable,
+    pub(crate) health_check: HealthTable,
+    pub(crate) ejection: EjectionTable,
     pub(crate) policy: PolicyTable,
     pub(crate) admin: AdminTable,
     pub(crate) record: Option<PathBuf>,
@@ -32,16 +39,7 @@ pub(crate) struct PoolTable {
     pub(crate) start_up_deadline: Option<Span>,
     pub(crate) drain_timeout: Option<Span>,
     pub(crate) kill_deadline: Option<Span>,
-}
-
-/// `[proxy]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ProxyTable {
-    pub(crate) listen: Option<Address>,
-    pub(crate) algorithm: Option<String>,
-    pub(crate) max_in_flight: Option<u32>,
-    pub(crate) queue_timeout: Option<Span>,
+    pub(crate) liveness_timeout: Option<Span>,
 }
 
 /// `[policy]`: `name`, `interval`, and the policy's own settings beside them.

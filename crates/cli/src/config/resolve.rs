@@ -1,36 +1,24 @@
 //! Flags before file before defaults; the only place where defaults stand.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod balancer;
+mod picker;
+
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, span};
+use proxy::HealthCheck;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::picker::Origin;
+
+use self::picker::Picker;
 use super::file::{self, File};
 use super::policy_file;
-use super::{Config, Pool, Proxy};
-use crate::args::RunArgs;
+use super::{BalanceConfig, Config, Pool};
+use crate::args::{BalanceArgs, RunArgs};
 use crate::failure::{Hint, hint};
-
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Flag,
-    File,
-    Default,
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Flag => "flag",
-            Self::File => "file",
-            Self::Default => "default",
-        })
-    }
-}
 
 /// A run, settled, with the origin of every value in the order in which they are shown.
 #[derive(Clone, Debug)]
@@ -39,76 +27,47 @@ pub(crate) struct Resolved {
     pub(crate) origins: Vec<(String, String, Origin)>,
 }
 
-/// Picks values and remembers where each came from.
-#[derive(Default)]
-struct Picker {
-    origins: Vec<(String, String, Origin)>,
-}
-
-impl Picker {
-    fn pick<T>(
-        &mut self,
-        key: &str,
-        flag: Option<T>,
-        file: Option<T>,
-        default: T,
-        show: fn(&T) -> String,
-    ) -> T {
-        let (value, origin) = match (flag, file) {
-            (Some(value), _) => (value, Origin::Flag),
-            (None, Some(value)) => (value, Origin::File),
-            (None, None) => (default, Origin::Default),
-        };
-        self.origins.push((key.to_owned(), show(&value), origin));
-        value
-    }
-
-    fn plain<T: ToString>(&mut self, key: &str, flag: Option<T>, file: Option<T>, default: T) -> T {
-        self.pick(key, flag, file, default, T::to_string)
-    }
-
-    fn span(
-        &mut self,
-        key: &str,
-        flag: Option<Duration>,
-        file: Option<file::Span>,
-        default: Duration,
-    ) -> Duration {
-        self.pick(key, flag, file.map(|span| span.0), default, |length| span::format(*length))
-    }
-}
-
 /// Settles a run. Every error says what is wrong and ends in a hint.
 pub(crate) fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
-    let file = match &args.config {
-        Some(path) => file::read(path).map_err(|error| {
-            let advice = error.hint();
-            hint(error.into(), advice)
-        })?,
-        None => File::default(),
-    };
-    let mut picker = Picker::default();
+    let (mut picker, file) = Picker::open(&args.door)?;
     let control = control(args, &file, &mut picker)?;
     let pool = pool(args, &file, &mut picker)?;
-    let proxy = proxy(args, &file, &mut picker)?;
-    let listen = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let balancer = balancer::balancer(&args.balancer, &args.door, &file.proxy, &file.ejection, &mut picker)?;
+    if !file.proxy.backends.is_empty() {
+        let backends = file.proxy.backends.into_iter().map(|backend| backend.0.address).collect();
+        picker.list("proxy.backends", Vec::new(), backends, "");
+        let problem = "this command starts its own workers";
+        return Err(picker.refuse("proxy.backends", problem, "take them out, or use `autoscale balance`"));
+    }
     let config = Config {
-        listen: picker.plain("proxy.listen", args.listen, file.proxy.listen.map(|at| at.0), listen(8000)),
-        admin: picker.plain("admin.listen", args.admin, file.admin.listen.map(|at| at.0), listen(9900)),
-        admin_token: args.admin_token.clone().or(file.admin.token).filter(|token| !token.is_empty()),
+        admin: balancer::admin(&args.door, &file.admin, &mut picker)?,
         control,
         pool,
-        proxy,
+        balancer,
         record: args.record.clone().or(file.record),
         seed: args.seed.or(file.seed),
         dry_run: args.dry_run,
         plain: args.plain,
     };
-    if !config.admin.ip().is_loopback() && config.admin_token.is_none() {
-        let error = anyhow::anyhow!("the admin API would be open to others on {}", config.admin);
-        return Err(hint(error, "set a token with --admin-token, or keep it on 127.0.0.1"));
-    }
     Ok(Resolved { config, origins: picker.origins })
+}
+
+/// Settles the balancer alone.
+pub(crate) fn resolve_balance(args: &BalanceArgs) -> anyhow::Result<BalanceConfig> {
+    let (mut picker, file) = Picker::open(&args.door)?;
+    let mut balancer =
+        balancer::balancer(&args.balancer, &args.door, &file.proxy, &file.ejection, &mut picker)?;
+    let local = HealthCheck::local();
+    balancer.proxy.health_check =
+        balancer::health(&args.balancer.health, &file.health_check, local, &mut picker)?;
+    balancer.proxy.seed = file.seed.unwrap_or_default();
+    let backends = if args.backends.is_empty() {
+        file.proxy.backends.into_iter().map(|backend| backend.0).collect()
+    } else {
+        args.backends.clone()
+    };
+    let admin = balancer::admin(&args.door, &file.admin, &mut picker)?;
+    Ok(BalanceConfig { admin, balancer, backends })
 }
 
 fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<ControllerConfig> {
@@ -220,11 +179,11 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
     // The demo worker is a small machine, so that capacity grows with workers on any laptop.
     let size = if command.is_empty() { 0.25 } else { 1.0 };
     let table = &file.pool;
-    let health_path = (args.health_path.clone(), table.health_path.clone());
+    let health = probes(args, file, picker)?;
     let pool = Pool {
         worker_port: picker.plain("pool.worker_port", args.worker_port, table.worker_port, 5000),
         worker_cpus: picker.plain("pool.worker_cpus", args.worker_cpus, table.worker_cpus, size),
-        health_path: picker.plain("pool.health_path", health_path.0, health_path.1, "/healthz".to_owned()),
+        health,
         start_up_deadline: picker.span(
             "pool.start_up_deadline",
             args.start_up_deadline,
@@ -243,6 +202,12 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
             table.kill_deadline,
             Duration::from_secs(10),
         ),
+        liveness_timeout: picker.some_time(
+            "pool.liveness_timeout",
+            args.liveness_timeout,
+            table.liveness_timeout,
+            Duration::from_secs(10),
+        )?,
         command,
     };
     if !(pool.worker_cpus.is_finite() && pool.worker_cpus > 0.0) {
@@ -252,34 +217,19 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
     if pool.command.first().is_some_and(String::is_empty) {
         return Err(anyhow::anyhow!("the command's first word is empty")).hint("it is the program to run");
     }
-    if !pool.health_path.starts_with('/') {
-        return Err(anyhow::anyhow!("health_path must begin with /, not `{}`", pool.health_path))
-            .hint("as in /healthz");
-    }
     Ok(pool)
 }
 
-fn proxy(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Proxy> {
-    let table = &file.proxy;
-    let default = "least_connections".to_owned();
-    let algorithm = picker.plain("proxy.algorithm", args.algorithm.clone(), table.algorithm.clone(), default);
-    let names: Vec<&str> = traffic::BALANCERS.iter().map(|entry| entry.name).collect();
-    if !names.contains(&algorithm.as_str()) {
-        let listed = names.join(", ");
-        let advice = match file::nearest(&algorithm, names.into_iter()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("there are {listed}"),
-        };
-        return Err(anyhow::anyhow!("there is no algorithm `{algorithm}`")).hint(advice);
-    }
-    let max_in_flight = args.max_in_flight.or(table.max_in_flight);
-    if max_in_flight == Some(0) {
-        return Err(anyhow::anyhow!("max_in_flight 0 would let no request through"))
-            .hint("leave it out for no limit");
-    }
-    let queue_timeout =
-        picker.span("proxy.queue_timeout", args.queue_timeout, table.queue_timeout, Duration::from_secs(5));
-    Ok(Proxy { algorithm, max_in_flight, queue_timeout })
+/// How workers that we start are probed: not being ready costs them their requests first, and their
+/// lives later, so one more failure is forgiven than of backends that somebody else looks after.
+fn probes(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<HealthCheck> {
+    let local = HealthCheck { unhealthy_threshold: 3, ..HealthCheck::local() };
+    let mut table = file.health_check.clone();
+    table.path = table.path.or_else(|| file.pool.health_path.clone());
+    balancer::health(&args.balancer.health, &table, local, picker)?.ok_or_else(|| {
+        let problem = "workers that are started here are always probed";
+        picker.refuse("health_check.preset", problem, "take local or alb")
+    })
 }
 
 /// Reads the file and the flags again, for a reload.

@@ -17,6 +17,7 @@ use traffic::{Backend, Meter, Pool};
 
 use super::orders::slot;
 use super::source;
+use crate::config::Admin;
 use crate::failure::{FAILED, Hint, coded};
 
 /// Orders that may wait for the next turn: none is carried out, but each is answered.
@@ -26,8 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the admin API of a balancer stands on.
 pub(crate) struct Parts {
-    pub(crate) admin: SocketAddr,
-    pub(crate) token: Option<String>,
+    pub(crate) admin: Admin,
     pub(crate) pool: Arc<Pool>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) clock: Clock,
@@ -54,7 +54,7 @@ impl Watch {
 
 /// Starts to watch.
 pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
-    let Parts { admin, token, pool, meter, clock, stop } = parts;
+    let Parts { admin, pool, meter, clock, stop } = parts;
     let backends = u32::try_from(pool.ready().len()).unwrap_or(u32::MAX);
     let policy = PolicyConfig { name: "threshold".to_owned(), settings: serde_json::Map::new() };
     let control = ControllerConfig { policy, min: backends, max: backends, interval: INTERVAL };
@@ -84,7 +84,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         page: dashboard::web::PAGE.into(),
     });
     let ended = CancellationToken::new();
-    let settings = AdminConfig { listen: admin, token, hosts: Vec::new() };
+    let settings = AdminConfig { listen: admin.listen, token: admin.token, hosts: Vec::new() };
     let server = admin::serve(settings, ports, clock, ended.clone()).await.map_err(|error| {
         let advice = error.hint();
         coded(error.into(), advice, FAILED)

@@ -6,13 +6,23 @@ use admin::{AdminConfig, Ports};
 use clock::Clock;
 use proxy::Proxy;
 use tokio_util::sync::CancellationToken;
+use traffic::Pool;
 
 use super::Taken;
-use crate::config::Config;
-use crate::failure::{FAILED, coded};
+use crate::config::{Balancer, Config};
+use crate::failure::{FAILED, Hint, coded};
 
 /// Ports tried beyond the one asked for.
 const PORTS_TRIED: u16 = 100;
+
+/// The pool that the balancer gives requests out of, without backends yet.
+pub(crate) fn pool(settings: &Balancer) -> anyhow::Result<Arc<Pool>> {
+    let balancer = traffic::balance::build(&settings.algorithm).hint("see `autoscale run --help`")?;
+    let pool = Pool::with_ejection(balancer, settings.max_in_flight, settings.ejection);
+    pool.set_slow_start(settings.slow_start);
+    pool.set_split(&settings.split);
+    Ok(pool)
+}
 
 pub(super) fn balancer(
     config: &Config,
@@ -21,14 +31,14 @@ pub(super) fn balancer(
     notices: &mut Vec<String>,
     start: impl Fn(proxy::Config) -> Result<Proxy, proxy::StartError>,
 ) -> anyhow::Result<Proxy> {
-    let mut listen = config.listen;
+    let asked = config.balancer.proxy.listen;
+    let mut listen = asked;
     for _ in 0..PORTS_TRIED {
-        let settings =
-            proxy::Config { seed, queue_timeout: config.proxy.queue_timeout, ..proxy::Config::new(listen) };
+        let settings = proxy::Config { seed, listen, ..config.balancer.proxy.clone() };
         match start(settings) {
             Ok(proxy) => {
-                if listen != config.listen {
-                    notices.push(format!("port {} is taken: balancing on {listen}", config.listen.port()));
+                if listen != asked {
+                    notices.push(format!("port {} is taken: balancing on {listen}", asked.port()));
                 }
                 return Ok(proxy);
             }
@@ -43,7 +53,7 @@ pub(super) fn balancer(
             }
         }
     }
-    Err(coded(anyhow::anyhow!("no free port from {} on", config.listen), "choose one with --listen", FAILED))
+    Err(coded(anyhow::anyhow!("no free port from {asked} on"), "choose one with --listen", FAILED))
 }
 
 pub(super) async fn admin_api(
@@ -54,13 +64,14 @@ pub(super) async fn admin_api(
     taken: Taken,
     notices: &mut Vec<String>,
 ) -> anyhow::Result<admin::Handle> {
-    let mut listen = config.admin;
+    let asked = config.admin.listen;
+    let mut listen = asked;
     for _ in 0..PORTS_TRIED {
-        let settings = AdminConfig { listen, token: config.admin_token.clone(), hosts: Vec::new() };
+        let settings = AdminConfig { listen, token: config.admin.token.clone(), hosts: Vec::new() };
         match admin::serve(settings, Arc::clone(&ports), clock, stop.clone()).await {
             Ok(server) => {
-                if listen != config.admin {
-                    notices.push(format!("port {} is taken: admin API on {listen}", config.admin.port()));
+                if listen != asked {
+                    notices.push(format!("port {} is taken: admin API on {listen}", asked.port()));
                 }
                 return Ok(server);
             }
@@ -75,5 +86,5 @@ pub(super) async fn admin_api(
             }
         }
     }
-    Err(coded(anyhow::anyhow!("no free port from {} on", config.admin), "choose one with --admin", FAILED))
+    Err(coded(anyhow::anyhow!("no free port from {asked} on"), "choose one with --admin", FAILED))
 }

@@ -98,8 +98,8 @@ pub(super) fn reload(args: RunArgs, started_with: Config, commands: mpsc::Sender
         let mut said = vec!["the configuration was read again".to_owned()];
         let fixed = [
             ("pool", in_force.pool != next.pool),
-            ("proxy", in_force.proxy != next.proxy || in_force.listen != next.listen),
-            ("admin", in_force.admin != next.admin || in_force.admin_token != next.admin_token),
+            ("proxy", in_force.balancer != next.balancer),
+            ("admin", in_force.admin != next.admin),
         ];
         for (table, _) in fixed.iter().filter(|(_, differs)| *differs) {
             said.push(format!("[{table}] has changed and takes effect at the next start"));

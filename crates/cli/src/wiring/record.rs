@@ -23,13 +23,15 @@ pub(super) fn past(
             .coded("name another file with --record, or move this one away", FAILED)?;
         return Ok((past, Some(RecordPath { path: path.clone(), keep: None })));
     }
-    if taken == Taken::Next || config.listen.port() == 0 {
+    if taken == Taken::Next || config.balancer.proxy.listen.port() == 0 {
         // A demo starts anew, and a pool without an address of its own cannot be found again.
         return Ok((Past::default(), None));
     }
     let folder = session::state_folder();
-    let name =
-        format!("run-{}.db", config.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-"));
+    let name = format!(
+        "run-{}.db",
+        config.balancer.proxy.listen.to_string().replace(['[', ']'], "").replace([':', '.'], "-")
+    );
     let path = folder.join(name);
     let prepared = fs_err::create_dir_all(&folder)
         .map_err(anyhow::Error::from)

@@ -13,6 +13,8 @@ pub struct FleetConfig {
     pub healthy_threshold: u32,
     /// Probes in a row that a ready worker may fail before it is given none.
     pub unhealthy_threshold: u32,
+    /// So long after its start a ready worker's failed probes do not count.
+    pub grace_period: Duration,
     /// A worker that stays unhealthy this long is killed and replaced.
     pub unhealthy_deadline: Duration,
     /// A worker that was ready this long is no part of a crash loop.
@@ -36,6 +38,7 @@ impl Default for FleetConfig {
             startup_threshold: 1,
             healthy_threshold: 2,
             unhealthy_threshold: 3,
+            grace_period: Duration::ZERO,
             unhealthy_deadline: Duration::from_secs(10),
             stable_after: Duration::from_secs(10),
             backoff_base: Duration::from_secs(1),

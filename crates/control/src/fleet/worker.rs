@@ -184,6 +184,7 @@ impl Worker {
                 *passes = 0;
                 None
             }
+            Phase::Ready { .. } if now < later(self.started_at, config.grace_period) => None,
             Phase::Ready { failures } => {
                 *failures += 1;
                 let deadline = later(now, config.unhealthy_deadline);
