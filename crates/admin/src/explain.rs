@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use control::{
-    Alarm, Applied, Because, Blocked, Boost, Command, Cycle, Decision, InForce, Measured, Observation,
-    RuleId, Step,
+    Alarm, Applied, Because, Blocked, Boost, Command, Cycle, Decision, Flip, InForce, Measured, Observation,
+    RuleId, ShadowTurn, Step,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,9 @@ pub struct Decided {
     /// The boost in force.
     #[serde(default)]
     pub boost: Option<Boost>,
+    /// What policies that only watch would have done.
+    #[serde(default)]
+    pub shadows: Vec<ShadowTold>,
     /// Orders taken at this turn.
     pub commands: Vec<Command>,
     /// What became of it.
@@ -117,6 +120,31 @@ pub struct MemberTold {
     /// What it asked for, after its own limits.
     #[serde(flatten)]
     pub step: TrailStep,
+}
+
+/// What a policy that only watches would have done with a virtual pool of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowTold {
+    /// As the user wrote it.
+    pub label: String,
+    /// Its desired workers before.
+    pub current: u32,
+    /// Its desired workers after.
+    pub desired: u32,
+    /// Its virtual workers that were ready.
+    pub ready: u32,
+    /// How busy they were, in percent of their size.
+    pub busy_percent: Option<f64>,
+    /// Requests that would wait.
+    pub queued: u32,
+    /// Virtual worker-seconds since it began.
+    pub worker_seconds: f64,
+    /// Its last word.
+    pub decided: TrailStep,
+    /// What kept its number from changing.
+    pub blocked_by: Vec<Blocker>,
+    /// What would have changed it.
+    pub nearest_flip: Option<NearestFlip>,
 }
 
 /// A rule that kept the number from changing.
@@ -215,17 +243,38 @@ impl Decided {
             members: members.collect(),
             blocked_by: decision.blocked_by.iter().map(|blocked| blocker(blocked, seen.at)).collect(),
             excluded: excluded.collect(),
-            nearest_flip: decision.nearest_flip.as_ref().map(|flip| NearestFlip {
-                replicas: flip.replicas,
-                text: flip.because.to_string(),
-                numbers: numbers(&flip.because),
-            }),
+            nearest_flip: decision.nearest_flip.as_ref().map(NearestFlip::of),
             measured: decision.measured.clone(),
             in_force: decision.in_force.clone(),
             boost: decision.boost,
+            shadows: decision.shadows.iter().map(|shadow| ShadowTold::of(shadow, seen.at)).collect(),
             commands: seen.commands.clone(),
             applied: applied.clone(),
         }
+    }
+}
+
+impl ShadowTold {
+    /// Puts a shadow's turn into words.
+    pub fn of(shadow: &ShadowTurn, now: Timestamp) -> Self {
+        Self {
+            label: shadow.label.to_string(),
+            current: shadow.current,
+            desired: shadow.desired(),
+            ready: shadow.ready,
+            busy_percent: shadow.busy_percent,
+            queued: shadow.queued,
+            worker_seconds: shadow.worker_seconds,
+            decided: TrailStep::of(&shadow.decided),
+            blocked_by: shadow.blocked_by.iter().map(|blocked| blocker(blocked, now)).collect(),
+            nearest_flip: shadow.nearest_flip.as_ref().map(NearestFlip::of),
+        }
+    }
+}
+
+impl NearestFlip {
+    fn of(flip: &Flip) -> Self {
+        Self { replicas: flip.replicas, text: flip.because.to_string(), numbers: numbers(&flip.because) }
     }
 }
 

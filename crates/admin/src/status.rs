@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Applied, Boost, Cycle, FleetStatus, Observation, State, WorkerSeen};
+use control::{Applied, Boost, Cycle, Decision, FleetStatus, Observation, State, WorkerSeen};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::board::{Board, CYCLES_KEPT};
+use crate::explain::ShadowTold;
 use crate::ports::{Ports, Totals};
 use crate::sample::{Sample, host_cpu, workers_cpu};
 
@@ -66,6 +67,9 @@ pub struct Status {
     pub requests: Requests,
     /// Every worker, in order of slot.
     pub workers: Vec<WorkerStatus>,
+    /// What policies that only watch did at the last turn.
+    #[serde(default)]
+    pub shadows: Vec<ShadowTold>,
     /// How recording goes; `None` without a run file.
     pub record: Option<journal::Health>,
     /// What is wrong at present, in words for people; most often nothing.
@@ -173,10 +177,15 @@ impl Status {
             cpu: Cpu { workers_percent: seen.and_then(workers_cpu), host_percent: seen.and_then(host_cpu) },
             requests: Requests::of(&ports.board, &(ports.totals)(), newest.map_or(now, Cycle::at)),
             workers: seen.map(|seen| workers(seen, &turns, now)).unwrap_or_default(),
+            shadows: decided.map(shadows).unwrap_or_default(),
             alarms: alarms(newest, record.as_ref()),
             record,
         }
     }
+}
+
+fn shadows((seen, decision, _): (&Observation, &Decision, &Applied)) -> Vec<ShadowTold> {
+    decision.shadows.iter().map(|shadow| ShadowTold::of(shadow, seen.at)).collect()
 }
 
 impl Requests {

@@ -59,7 +59,13 @@ fn observation(workers: u32, signals: u32) -> Observation {
 fn controller(policy: &str, settings: serde_json::Value) -> Controller {
     let settings = settings.as_object().cloned().unwrap_or_default();
     let policy = PolicyConfig { name: policy.to_owned(), settings };
-    let config = ControllerConfig { policy, min: 1, max: 2_000, interval: Duration::from_millis(10) };
+    let config = ControllerConfig {
+        policy,
+        min: 1,
+        max: 2_000,
+        interval: Duration::from_millis(10),
+        shadows: Vec::new(),
+    };
     Controller::new(config).expect("settings that are allowed")
 }
 

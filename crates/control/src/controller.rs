@@ -11,6 +11,7 @@ use crate::limits::keep::Keep;
 use crate::limits::{Limited, Limits, Meets, bounds};
 use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
+use crate::shadow::{ShadowConfig, Shadows};
 
 /// Turns come at least this often, so that charts move and orders act although a policy may
 /// be asked seldom.
@@ -29,6 +30,9 @@ pub struct ControllerConfig {
     /// How often the policy is asked. Turns in between only sample and take orders.
     #[serde(rename = "interval_s", with = "traffic::window::seconds")]
     pub interval: Duration,
+    /// Policies that only watch, each on a virtual pool of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<ShadowConfig>,
 }
 
 impl ControllerConfig {
@@ -48,7 +52,8 @@ impl ControllerConfig {
         if self.interval < Duration::from_millis(10) {
             return Err(ConfigError::Value("interval must be at least 10ms".to_owned()));
         }
-        policy::build(&self.policy).map(drop)
+        policy::build(&self.policy)?;
+        Shadows::new(self).map(drop)
     }
 }
 
@@ -78,6 +83,7 @@ pub struct Controller {
     paused: Option<Paused>,
     /// At least so many until then.
     boost: Option<Boost>,
+    shadows: Shadows,
     /// When the policy is to be asked next; `None` before the first turn.
     due: Option<Timestamp>,
 }
@@ -89,7 +95,9 @@ impl Controller {
         let mut built = policy::build(&config.policy)?;
         built.policy.bounds(config.min, config.max);
         let limits = Limits::with(built.limits, config.min, config.max);
-        Ok(Self { config, policy: built.policy, limits, held: None, paused: None, boost: None, due: None })
+        let shadows = Shadows::new(&config)?;
+        let (held, paused, boost, due) = (None, None, None, None);
+        Ok(Self { config, policy: built.policy, limits, held, paused, boost, shadows, due })
     }
 
     /// The configuration in force.
@@ -153,6 +161,7 @@ impl Controller {
             alarms: said.alarms,
             members: said.members,
             boost: self.boost,
+            shadows: self.shadows.turn(seen),
         };
         self.limits.settled(seen, decision.desired());
         decision
@@ -230,6 +239,13 @@ impl Controller {
             self.policy = built.policy;
         }
         self.policy.bounds(config.min, config.max);
+        let same = (config.min, config.max, config.interval)
+            == (self.config.min, self.config.max, self.config.interval);
+        if (config.shadows != self.config.shadows || !same)
+            && let Ok(shadows) = Shadows::new(config)
+        {
+            self.shadows = shadows;
+        }
         if config.interval != self.config.interval {
             self.due = None;
         }

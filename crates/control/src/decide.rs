@@ -68,6 +68,7 @@ pub fn policy_file(file: Value) -> Result<ControllerConfig, ConfigError> {
         min: file.min.unwrap_or(bounds.0),
         max: file.max.unwrap_or(bounds.1),
         interval: file.interval,
+        shadows: Vec::new(),
     };
     config.check()?;
     Ok(config)

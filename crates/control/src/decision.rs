@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use traffic::WorkerId;
 
+use crate::shadow::ShadowTurn;
+
 pub use crate::because::{Because, Text};
 pub use crate::decision::alarm::{Alarm, AlarmState};
 pub use crate::decision::condition::{Condition, ConditionKind};
@@ -137,6 +139,9 @@ pub struct Decision {
     /// The boost in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boost: Option<Boost>,
+    /// What policies that only watch would have done, each on its own virtual pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<ShadowTurn>,
 }
 
 /// At least so many replicas for a time.

@@ -14,7 +14,9 @@ pub mod limits;
 mod number;
 pub mod observation;
 pub mod policy;
+pub mod shadow;
 pub mod span;
+pub mod virtual_pool;
 
 #[cfg(test)]
 mod made_up;
@@ -35,3 +37,4 @@ pub use observation::{
 };
 pub use policy::spec::{PRESETS, PolicySpec, Preset};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};
+pub use shadow::{ShadowConfig, ShadowTurn};

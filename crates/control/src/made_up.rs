@@ -74,5 +74,6 @@ pub(crate) fn config(policy: &str, settings: serde_json::Value) -> ControllerCon
         min: 1,
         max: 5,
         interval: Duration::from_secs(1),
+        shadows: Vec::new(),
     }
 }

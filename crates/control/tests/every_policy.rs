@@ -17,7 +17,13 @@ const MAX: u32 = 9;
 
 fn controller(policy: &str) -> Controller {
     let policy = PolicyConfig { name: policy.to_owned(), settings: serde_json::Map::new() };
-    let config = ControllerConfig { policy, min: MIN, max: MAX, interval: Duration::from_secs(1) };
+    let config = ControllerConfig {
+        policy,
+        min: MIN,
+        max: MAX,
+        interval: Duration::from_secs(1),
+        shadows: Vec::new(),
+    };
     Controller::new(config).expect("default settings are allowed")
 }
 

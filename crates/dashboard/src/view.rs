@@ -8,7 +8,7 @@ pub mod story;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use control::{Applied, Cycle, Decision, FleetStatus, InForce, Observation, State, WorkerSeen};
+use control::{Applied, Cycle, Decision, FleetStatus, InForce, Observation, ShadowTurn, State, WorkerSeen};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use traffic::{Latency, WorkerId};
@@ -52,6 +52,8 @@ pub struct Turn {
     pub down: Option<f64>,
     /// Change of the desired number at this turn.
     pub change: i64,
+    /// What each policy that only watches would have, in order of [`View::shadows`].
+    pub shadows: Vec<u32>,
     arrivals: u64,
     measured: Duration,
     latency: Option<Latency>,
@@ -189,6 +191,7 @@ impl View {
             up: measured.and_then(|measured| measured.up),
             down: measured.and_then(|measured| measured.down),
             change: if matches!(applied, Applied::Ordered) { decision.change() } else { 0 },
+            shadows: decision.shadows.iter().map(ShadowTurn::desired).collect(),
             arrivals: window.map_or(0, |window| window.arrivals),
             measured: window.map_or(Duration::ZERO, |window| window.length),
             latency: window.and_then(|window| window.latency),
@@ -214,6 +217,7 @@ impl View {
             up: None,
             down: None,
             change: 0,
+            shadows: Vec::new(),
             arrivals: 0,
             measured: Duration::ZERO,
             latency: None,
@@ -308,6 +312,11 @@ impl View {
     /// What happened, newest first.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.events.iter().rev()
+    }
+
+    /// Policies that only watch, as of the last turn.
+    pub fn shadows(&self) -> &[ShadowTurn] {
+        self.last.as_ref().map_or(&[], |last| &last.decision.shadows)
     }
 
     /// Sums since the first turn shown.

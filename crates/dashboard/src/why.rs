@@ -1,7 +1,7 @@
 //! One decision told whole: every gate with its number, what blocked it, and the nearest change
 //! that would have flipped it.
 
-use control::{Applied, Blocked, Command, Cycle, Decision, InForce, Measured};
+use control::{Applied, Blocked, Command, Cycle, Decision, InForce, Measured, ShadowTurn};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -26,6 +26,7 @@ pub fn text(cycle: &Cycle, zone: &TimeZone) -> String {
             lines.extend(trail(decision, seen.at, zone));
             lines.extend(seen.commands.iter().map(|command| row("order came in", &ordered(command))));
             lines.push(row("carried out", &carried_out(applied)));
+            lines.extend(decision.shadows.iter().map(|shadow| row("shadow", &self::shadow(shadow))));
             lines.join("\n")
         }
     }
@@ -39,6 +40,17 @@ pub fn outcome(decision: &Decision) -> String {
         1.. => format!("scale out {before} → {after}"),
         _ => format!("scale in {before} → {after}"),
     }
+}
+
+/// What a policy that only watches would have done: `kpa 3 → 4 (3 ready, 71 % busy): above …`.
+pub fn shadow(turn: &ShadowTurn) -> String {
+    let step = &turn.decided;
+    let number = match (turn.current, turn.desired()) {
+        (before, after) if before == after => format!("{after}"),
+        (before, after) => format!("{before} → {after}"),
+    };
+    let busy = text::percent(turn.busy_percent);
+    format!("{} {number} ({} ready, {busy} busy): {}: {}", turn.label, turn.ready, step.rule, step.because)
 }
 
 /// From the measurement to the final number, one line each.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use control::{
-    Applied, Command, Controller, ControllerConfig, Cycle, FleetStatus, Observation, PolicyConfig, Reading,
-    State, Transition, WorkerSeen,
+    Applied, Command, Controller, ControllerConfig, Cycle, FleetStatus, Observation, PolicyConfig,
+    PolicySpec, Reading, ShadowConfig, State, Transition, WorkerSeen,
 };
 use dashboard::View;
 use jiff::{SignedDuration, Timestamp};
@@ -47,12 +47,20 @@ impl MadeUp {
 
     /// Settings of the threshold policy, and seconds between its turns.
     pub(crate) fn with(settings: serde_json::Value, interval: u64) -> Self {
+        Self::beside(settings, interval, "")
+    }
+
+    /// As [`Self::with`], with policies that only watch.
+    pub(crate) fn beside(settings: serde_json::Value, interval: u64, shadows: &str) -> Self {
+        let shadows = PolicySpec::parse_list(shadows).unwrap_or_default().into_iter();
+        let shadows = shadows.map(|spec| ShadowConfig { label: spec.label, policy: spec.config }).collect();
         let serde_json::Value::Object(settings) = settings else { panic!("settings are an object") };
         let controller = Controller::new(ControllerConfig {
             policy: PolicyConfig { name: "threshold".to_owned(), settings },
             min: 1,
             max: 5,
             interval: Duration::from_secs(interval),
+            shadows,
         });
         let mut run = Self {
             controller: controller.unwrap(),

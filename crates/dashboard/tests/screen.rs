@@ -197,3 +197,16 @@ fn many_workers_scroll_to_the_selected() {
     let ui = Ui { selected: 33, ..ui() };
     insta::assert_snapshot!(screen(&view, &ui, 80, 24));
 }
+
+#[test]
+fn policies_that_only_watch_are_lines_of_letters() {
+    let mut run = MadeUp::beside(serde_json::json!({}), 1, "hpa:target=30,kpa,aws");
+    let mut view = View::default();
+    run.show(&mut view, 20, 5.0);
+    let shown = screen(&view, &ui(), 120, 40);
+    assert!(shown.contains("h hpa ") && shown.contains("k kpa ") && shown.contains("a aws "), "{shown}");
+    assert!(
+        ["hka", "kah", "ahk"].iter().any(|line| shown.contains(line)),
+        "three lines at one height take turns: {shown}"
+    );
+}

@@ -95,6 +95,7 @@ fn bench(host_cpu: &[f64], interval: Duration) -> Bench {
         min: 1,
         max: 5,
         interval,
+        shadows: Vec::new(),
     };
     let (commands, receiver) = mpsc::channel(8);
     let clock = Clock::start();

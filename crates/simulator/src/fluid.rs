@@ -6,13 +6,13 @@ mod world;
 
 use std::time::Duration;
 
+use control::virtual_pool::{VirtualPool, When, moment};
 use control::{Controller, ControllerConfig, Decision, Observation, PolicyConfig};
 use traffic::{Latency, Window};
 
 use crate::load::Load;
 use crate::number::{self, WORKERS_MAX, seconds};
 use crate::optimum::Plan;
-use crate::pool::{VirtualPool, When, moment};
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 use world::{Reading, World};
@@ -37,6 +37,7 @@ pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controlle
         min: scenario.min,
         max: scenario.max.unwrap_or(WORKERS_MAX),
         interval: scenario.decide_every,
+        shadows: Vec::new(),
     })
 }
 

@@ -84,6 +84,7 @@ mod tests {
             min: 1,
             max: 5,
             interval: Duration::from_secs(1),
+            shadows: Vec::new(),
         }
     }
 

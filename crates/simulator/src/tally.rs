@@ -1,7 +1,8 @@
 //! Keeps the books of a simulation while it runs.
 
+use control::virtual_pool::flow::Served;
+
 use crate::curve::Curve;
-use crate::flow::Served;
 use crate::latency::Responses;
 use crate::load::Load;
 use crate::number::{count, seconds};

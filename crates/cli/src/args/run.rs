@@ -15,6 +15,7 @@ use super::{BalancerArgs, DoorArgs, parse};
   autoscale run                                        the demo app, 1 to 5 workers
   autoscale run --min 2 --max 4 --up 80 --down 20
   autoscale run -- python3 -m http.server '$PORT'      any app that listens on $PORT
+  autoscale run --policy hpa --shadow threshold,kpa,aws  four policies on the same traffic, one acts
   autoscale run -- ./server --listen 127.0.0.1:{port}
   autoscale run --config autoscale.toml --record run.db")]
 pub(crate) struct RunArgs {
@@ -43,6 +44,10 @@ pub(crate) struct RunArgs {
     /// [default: threshold]
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) policy: Option<String>,
+    /// Policies that only watch, each on a virtual pool of its own; what they would have done
+    /// stands beside the acting policy's decisions
+    #[arg(long, value_name = "NAME,NAME:KEY=VALUE,FILE,…")]
+    pub(crate) shadow: Vec<String>,
     /// Time between two decisions [default: 1s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) interval: Option<Duration>,

@@ -79,6 +79,16 @@ fn summary(status: &Status) {
     if let Some(boost) = status.boost {
         output::line(&format!("boost     to {} or more until {}", boost.min, boost.until));
     }
+    for shadow in &status.shadows {
+        output::line(&format!(
+            "shadow    {}: {} desired, {} ready, {} busy, {:.0} worker-seconds",
+            shadow.label,
+            shadow.desired,
+            shadow.ready,
+            text::percent(shadow.busy_percent),
+            shadow.worker_seconds
+        ));
+    }
     for alarm in &status.alarms {
         output::line(&format!("alarm     {alarm}"));
     }

@@ -22,6 +22,8 @@ pub(crate) struct File {
     pub(crate) ejection: EjectionTable,
     pub(crate) policy: PolicyTable,
     pub(crate) admin: AdminTable,
+    /// Policies that only watch, as with `--shadow`.
+    pub(crate) shadow: Option<String>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
 }

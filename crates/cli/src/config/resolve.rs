@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, span};
+use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, ShadowConfig, span};
 use proxy::HealthCheck;
 use serde_json::{Map, Value, json};
 
@@ -93,9 +93,34 @@ fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<C
         min: picker.plain("pool.min_replicas", args.min, file.pool.min_replicas, named.bounds.0),
         max: picker.plain("pool.max_replicas", args.max, file.pool.max_replicas, named.bounds.1),
         interval,
+        shadows: shadows(args, file, picker)?,
     };
     config.check().map_err(refused)?;
     Ok(config)
+}
+
+/// Policies that only watch: flags, or else the file.
+fn shadows(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Vec<ShadowConfig>> {
+    let typed = (!args.shadow.is_empty()).then(|| args.shadow.join(","));
+    let typed = picker.pick("shadow", typed, file.shadow.clone(), String::new(), |list| {
+        if list.is_empty() { "(none)".to_owned() } else { list.clone() }
+    });
+    let mut all = Vec::new();
+    let mut named: Vec<&str> = Vec::new();
+    for item in typed.split(',').filter(|item| !item.trim().is_empty()) {
+        if policy_file::is_file(item.trim()) {
+            let policy = policy_file::read(Path::new(item.trim()))?.policy;
+            all.push(ShadowConfig { label: item.trim().to_owned(), policy });
+        } else {
+            named.push(item);
+        }
+    }
+    if !named.is_empty() {
+        let specs = PolicySpec::parse_list(&named.join(",")).map_err(refused)?;
+        let specs = specs.into_iter().map(|spec| ShadowConfig { label: spec.label, policy: spec.config });
+        all.splice(0..0, specs);
+    }
+    Ok(all)
 }
 
 /// A policy with the bounds that belong to it.

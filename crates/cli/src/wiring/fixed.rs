@@ -57,7 +57,8 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
     let Parts { admin, pool, meter, clock, stop } = parts;
     let backends = u32::try_from(pool.ready().len()).unwrap_or(u32::MAX);
     let policy = PolicyConfig { name: "threshold".to_owned(), settings: serde_json::Map::new() };
-    let control = ControllerConfig { policy, min: backends, max: backends, interval: INTERVAL };
+    let control =
+        ControllerConfig { policy, min: backends, max: backends, interval: INTERVAL, shadows: Vec::new() };
     let controller = Controller::new(control).hint("this is a defect: please report it")?;
     let board = Arc::new(Board::new());
     let ports = Arc::new(Ports {

@@ -20,8 +20,14 @@ pub(crate) fn controller(policy: &str, settings: serde_json::Value, bounds: (u32
     let serde_json::Value::Object(settings) = settings else { panic!("settings are an object") };
     let (min, max) = bounds;
     let policy = PolicyConfig { name: policy.to_owned(), settings };
-    Controller::new(ControllerConfig { policy, min, max, interval: Duration::from_millis(10) })
-        .expect("settings that are allowed")
+    Controller::new(ControllerConfig {
+        policy,
+        min,
+        max,
+        interval: Duration::from_millis(10),
+        shadows: Vec::new(),
+    })
+    .expect("settings that are allowed")
 }
 
 /// Workers from words such as `300/1000` (usage/request of `metric`), `-/1000` (missing), with

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::FleetStatus;
+use control::{FleetStatus, ShadowTurn};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -29,7 +29,8 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, view: &View, ui: &Ui, length: 
     else {
         return;
     };
-    let tallest = view.turns().filter_map(|turn| turn.fleet).map(total).max().unwrap_or(0);
+    let shadows = view.turns().flat_map(|turn| turn.shadows.iter().copied());
+    let tallest = view.turns().filter_map(|turn| turn.fleet).map(total).chain(shadows).max().unwrap_or(0);
     let bound = view.in_force().map(|in_force| in_force.max).filter(|max| *max <= tallest.max(5) * 2);
     let top = tallest.max(bound.unwrap_or(1)).max(1);
     let rows = usable_rows(plot, top);
@@ -47,7 +48,45 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, view: &View, ui: &Ui, length: 
             }
         }
     }
+    shadow_lines(frame, plot, view, across, (rows, top), ui.palette);
     axis(frame, plot, view, across, ui.palette);
+}
+
+/// Each policy that only watches is a line of its letter, at the height of the workers that it
+/// would have. The lines take turns from column to column, so that none covers another.
+fn shadow_lines(
+    frame: &mut Frame,
+    plot: Rect,
+    view: &View,
+    across: Across,
+    (rows, top): (u16, u32),
+    palette: Palette,
+) {
+    let letters = letters(view.shadows());
+    if letters.is_empty() {
+        return;
+    }
+    for (column, turn) in (0_u16..).zip(across.columns(view, plot.width)) {
+        let Some(turn) = turn else { continue };
+        let index = usize::from(column) % letters.len();
+        let Some(desired) = turn.shadows.get(index) else { continue };
+        let height = f64::from(*desired) * f64::from(rows) / f64::from(top);
+        let Ok(row) = u16::try_from(text::rounded(height)) else { continue };
+        let y = plot.bottom() - row.clamp(1, plot.height);
+        let style = palette.style(Tone::Shadow);
+        frame.buffer_mut().set_string(plot.x + column, y, letters[index].to_string(), style);
+    }
+}
+
+/// One letter each: the first of its name that is still free.
+fn letters(shadows: &[ShadowTurn]) -> Vec<char> {
+    let mut taken = Vec::with_capacity(shadows.len());
+    for shadow in shadows {
+        let own = shadow.label.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+        let free = own.chain('a'..='z').find(|letter| !taken.contains(letter));
+        taken.push(free.unwrap_or('?'));
+    }
+    taken
 }
 
 /// The heading explains the textures, first those that are on the chart.
@@ -67,6 +106,12 @@ fn title(view: &View, palette: Palette, width: u16) -> Line<'static> {
             rank,
             vec![symbol, Span::styled(format!(" {word}"), palette.style(Tone::Label))],
         ));
+    }
+    for (letter, shadow) in letters(view.shadows()).into_iter().zip(view.shadows()) {
+        let symbol = Span::styled(letter.to_string(), palette.style(Tone::Shadow));
+        let name = shadow.label.split(':').next().unwrap_or_default();
+        let named = format!(" {name} {}", shadow.desired());
+        pieces.push(Piece::new(1, vec![symbol, Span::styled(named, palette.style(Tone::Label))]));
     }
     fit_with_gap(pieces, width, 1)
 }

@@ -22,6 +22,8 @@ pub enum Tone {
     High,
     /// Wrong.
     Bad,
+    /// A policy that only watches.
+    Shadow,
     /// The CPU curve and other things that are neither good nor bad.
     Curve,
 }
@@ -49,6 +51,7 @@ impl Palette {
             Tone::Leaving => (33, Modifier::empty()),
             Tone::High => (166, Modifier::BOLD),
             Tone::Bad => (166, Modifier::BOLD.union(Modifier::REVERSED)),
+            Tone::Shadow => (175, Modifier::BOLD),
             Tone::Curve => (39, Modifier::empty()),
         };
         let style = Style::new().add_modifier(modifier);

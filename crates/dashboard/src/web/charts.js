@@ -97,7 +97,8 @@ class Chart {
     this.begin(view, span);
     this.textures();
     const fleets = this.turns.filter(turn => turn.fleet).map(turn => turn.fleet);
-    const tallest = Math.max(...fleets.map(fleet => counts(fleet).reduce((a, b) => a + b)), 1);
+    const shadowed = this.turns.flatMap(turn => (turn.shadows ?? []).map(shadow => shadow.decided.replicas));
+    const tallest = Math.max(...fleets.map(fleet => counts(fleet).reduce((a, b) => a + b)), ...shadowed, 1);
     const max = view.last?.decision.in_force.max ?? 1;
     const top = max <= Math.max(tallest, 5) * 2 ? Math.max(max, tallest) : tallest;
     const y = count => 6 + (1 - count / top) * (this.height - 6);
@@ -115,7 +116,26 @@ class Chart {
         below += count;
       });
     }
+    this.shadows(view, y);
     this.axis(view, span);
+  }
+
+  // What policies that only watch would have: stairs that differ in their dashes and say their name.
+  shadows(view, y) {
+    (view.last?.decision.shadows ?? []).forEach(({ label, decided }, index) => {
+      let path = "";
+      for (const turn of this.turns) {
+        const desired = turn.shadows?.[index]?.decided.replicas;
+        if (desired === undefined) continue;
+        const x = this.x(turn.at).toFixed(1), height = (y(desired) + 2 * index).toFixed(1);
+        path += path === "" ? `M${x} ${height}` : `H${x}V${height}`;
+      }
+      const dash = ["7 3", "2 3", "9 3 2 3", "4 6"][index % 4];
+      shape(this.plot, "path", { class: `shadow shadow-${index % 4}`, "stroke-dasharray": dash, d: `${path}H${this.width}` });
+      const name = `${label.split(":")[0]} ${decided.replicas}`;
+      const x = this.width - 6 - 90 * index;
+      shape(this.plot, "text", { class: `shadow-name shadow-${index % 4}`, x, y: y(decided.replicas) - 4, "text-anchor": "end" }, name);
+    });
   }
 
   // Times during which nothing changed, each as one piece.

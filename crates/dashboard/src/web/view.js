@@ -86,7 +86,7 @@ class View {
     const { value = null, up = null, down = null } = decision.measured ?? {};
     const ordered = applied === "ordered";
     this.turns.push({
-      at, value, up, down, fleet: seen.fleet, change: ordered ? change(decision) : 0, desired: desired(decision),
+      at, value, up, down, fleet: seen.fleet, shadows: decision.shadows ?? [], change: ordered ? change(decision) : 0, desired: desired(decision),
       arrivals: seen.traffic?.arrivals ?? 0, measured: seen.traffic?.length_s ?? 0, latency: seen.traffic?.latency,
     });
     if (asked) this.asked = decision;

@@ -1,6 +1,7 @@
 //! Virtual time of the fluid engine: advances load, backlog and books together.
 
-use crate::flow::Flow;
+use control::virtual_pool::flow::Flow;
+
 use crate::load::Load;
 use crate::number::{count, index, seconds, workers_for};
 use crate::scenario::Scenario;

@@ -8,37 +8,39 @@ const BUSY_MAX: f64 = 0.99;
 /// What a stretch of constant load did. Loads are in workers at the SLO-safe utilisation, so
 /// that amounts are in seconds of such workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Served {
+pub struct Served {
     /// Time for which each ready worker was busy, in seconds.
-    pub(crate) busy_s: f64,
+    pub busy_s: f64,
     /// Load that left unserved.
-    pub(crate) dropped: f64,
+    pub dropped: f64,
     /// Part of the time with a backlog, in seconds.
-    pub(crate) waiting_s: f64,
+    pub waiting_s: f64,
     /// Mean wait in that part, in seconds.
-    pub(crate) wait_s: f64,
+    pub wait_s: f64,
     /// Mean response in the rest, in seconds.
-    pub(crate) response_s: f64,
+    pub response_s: f64,
 }
 
 /// The waiting load and the constants of its service.
 #[derive(Clone, Debug)]
-pub(crate) struct Flow {
+pub struct Flow {
     /// What one worker serves, in SLO-safe workers: above 1.
     capacity: f64,
     patience_s: f64,
     service_s: f64,
     /// Waiting load, in seconds of an SLO-safe worker.
-    pub(crate) backlog: f64,
+    pub backlog: f64,
 }
 
 impl Flow {
-    pub(crate) fn new(slo_utilisation: f64, patience_s: f64, service_s: f64) -> Self {
+    /// Nothing waits yet. A worker at this utilisation is one worker's load; requests wait at
+    /// most `patience_s` and take `service_s` when alone.
+    pub fn new(slo_utilisation: f64, patience_s: f64, service_s: f64) -> Self {
         Self { capacity: 1.0 / slo_utilisation, patience_s, service_s, backlog: 0.0 }
     }
 
     /// Lets `load` flow to `ready` workers for `length_s`.
-    pub(crate) fn run(&mut self, load: f64, ready: f64, length_s: f64) -> Served {
+    pub fn run(&mut self, load: f64, ready: f64, length_s: f64) -> Served {
         let capacity = ready * self.capacity;
         let surplus = load - capacity;
         if self.backlog <= 0.0 && surplus <= 0.0 {
@@ -95,7 +97,7 @@ impl Flow {
     }
 
     /// How long one who comes now waits for `ready` workers, in seconds.
-    pub(crate) fn wait_s(&self, ready: f64) -> f64 {
+    pub fn wait_s(&self, ready: f64) -> f64 {
         if self.backlog <= 0.0 {
             return 0.0;
         }

@@ -1,17 +1,22 @@
-//! The workers of a simulation: launched, ready after a delay, taken out newest first.
+//! Workers that exist only in numbers: launched, ready after a delay, taken out newest first.
+//! Shadows and the simulator's fluid engine run on them.
+
+pub mod flow;
 
 use std::collections::VecDeque;
 
-use control::{FleetStatus, State, WorkerSeen};
 use jiff::Timestamp;
 use traffic::{Version, WorkerId};
 
-/// Virtual workers. As in `control::Fleet`, a scale-in first cancels workers that are not ready
+use crate::fleet::status::{FleetStatus, State};
+use crate::observation::WorkerSeen;
+
+/// Virtual workers. As in [`crate::Fleet`], a scale-in first cancels workers that are not ready
 /// yet, the newest first, and then retires the newest ready ones.
 #[derive(Debug, Default)]
-pub(crate) struct VirtualPool {
+pub struct VirtualPool {
     /// In order of slot; policies see this list.
-    pub(crate) seen: Vec<WorkerSeen>,
+    pub seen: Vec<WorkerSeen>,
     /// What policies do not see of each of `seen`.
     marks: Vec<Mark>,
     /// When each draining worker is gone; ascending.
@@ -22,33 +27,34 @@ pub(crate) struct VirtualPool {
     /// The earliest time at which a worker becomes ready, where any is starting.
     next_ready_ms: Option<u64>,
     /// Workers launched in all.
-    pub(crate) launched: u64,
+    pub launched: u64,
 }
 
 /// The times that belong to an order.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct When {
+pub struct When {
     /// The time of the order.
-    pub(crate) now_ms: u64,
+    pub now_ms: u64,
     /// When workers launched now are ready.
-    pub(crate) ready_ms: u64,
+    pub ready_ms: u64,
     /// When workers retired now are gone.
-    pub(crate) gone_ms: u64,
+    pub gone_ms: u64,
     /// Busy time so far of a worker that was ready all the time, in seconds.
-    pub(crate) busy_s: f64,
+    pub busy_s: f64,
 }
 
 /// When a worker became, or becomes, ready.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
-    pub(crate) ready_ms: u64,
+pub struct Mark {
+    /// In milliseconds since 1970.
+    pub ready_ms: u64,
     /// Busy time of a worker that was ready all the time, at that moment, in seconds.
-    pub(crate) busy_s: f64,
+    pub busy_s: f64,
 }
 
 impl VirtualPool {
     /// Workers that are ready at once, before time 0.
-    pub(crate) fn ready_from_start(count: u32) -> Self {
+    pub fn ready_from_start(count: u32) -> Self {
         let mut pool = Self::default();
         for _ in 0..count {
             pool.launch(&When::default());
@@ -58,17 +64,17 @@ impl VirtualPool {
     }
 
     /// Workers that take requests.
-    pub(crate) fn ready(&self) -> u32 {
+    pub fn ready(&self) -> u32 {
         self.ready
     }
 
     /// Workers that are paid for.
-    pub(crate) fn existing(&self) -> u32 {
+    pub fn existing(&self) -> u32 {
         size(self.seen.len() + self.draining.len())
     }
 
     /// The pool in numbers.
-    pub(crate) fn status(&self) -> FleetStatus {
+    pub fn status(&self) -> FleetStatus {
         FleetStatus {
             desired: size(self.seen.len()),
             starting: size(self.seen.len()) - self.ready,
@@ -79,7 +85,7 @@ impl VirtualPool {
     }
 
     /// The next time at which a worker becomes ready or is gone.
-    pub(crate) fn wake_at(&self) -> Option<u64> {
+    pub fn wake_at(&self) -> Option<u64> {
         match (self.next_ready_ms, self.draining.front().copied()) {
             (Some(ready), Some(gone)) => Some(ready.min(gone)),
             (one, other) => one.or(other),
@@ -87,13 +93,13 @@ impl VirtualPool {
     }
 
     /// What is known of each worker beyond what policies see, in the same order.
-    pub(crate) fn marks(&self) -> &[Mark] {
+    pub fn marks(&self) -> &[Mark] {
         &self.marks
     }
 
     /// Lets everything happen that is due by `now_ms`, when a worker that was ready all the
     /// time has been busy for `busy_s`.
-    pub(crate) fn wake(&mut self, now_ms: u64, busy_s: f64) {
+    pub fn wake(&mut self, now_ms: u64, busy_s: f64) {
         while self.draining.front().is_some_and(|gone| *gone <= now_ms) {
             self.draining.pop_front();
         }
@@ -111,7 +117,7 @@ impl VirtualPool {
     }
 
     /// Launches or takes out workers, so that there are `desired`.
-    pub(crate) fn set_desired(&mut self, desired: u32, when: &When) {
+    pub fn set_desired(&mut self, desired: u32, when: &When) {
         let When { now_ms, gone_ms, .. } = *when;
         while size(self.seen.len()) < desired {
             self.launch(when);
@@ -194,7 +200,7 @@ fn settle(worker: &mut WorkerSeen, at_ms: u64) {
 }
 
 /// Virtual time 0 is 1970: a moment that nobody takes for a real one.
-pub(crate) fn moment(at_ms: u64) -> Timestamp {
+pub fn moment(at_ms: u64) -> Timestamp {
     let millis = i64::try_from(at_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
