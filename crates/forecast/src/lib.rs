@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use conformal::{Calibration, Conformal};
 pub use ensemble::{Ensemble, Standing};
+pub use scored::{ascend, interpolate};
 pub use series::Series;
 
 /// Predicts a series, with quantiles, directly for each horizon (never by feeding its own

@@ -183,8 +183,9 @@ impl<P: Point> Scored<P> {
     }
 }
 
-/// The rows for `horizons`, from those that were learnt: between two, in proportion.
-pub(crate) fn interpolate(
+/// The rows for `horizons`, from those that were `learnt` (both in steps, ascending): between two,
+/// in proportion; `None` beyond the last one, or where `row` has none.
+pub fn interpolate(
     learnt: &[usize],
     horizons: &[usize],
     row: impl Fn(usize) -> Option<Vec<f64>>,
@@ -257,8 +258,8 @@ impl<P: Point> Forecaster for Scored<P> {
     }
 }
 
-/// Values never fall as their levels rise.
-pub(crate) fn ascend(row: &mut [f64], quantiles: &[f64]) {
+/// Makes a row's values never fall as their levels rise.
+pub fn ascend(row: &mut [f64], quantiles: &[f64]) {
     let mut order: Vec<usize> = (0..quantiles.len()).collect();
     order.sort_by(|&a, &b| quantiles[a].total_cmp(&quantiles[b]));
     let mut least = f64::NEG_INFINITY;

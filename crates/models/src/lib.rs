@@ -14,6 +14,6 @@ mod train;
 pub use compare::{Comparison, diebold_mariano};
 pub use evaluate::{Evaluation, csv_header, evaluate, on_grid};
 pub use file::{FileError, ModelFile};
-pub use recipe::{CODE_VERSION, ModelId, Recipe, RecipeError, data_hash};
+pub use recipe::{CODE_VERSION, ModelId, Recipe, RecipeError, data_hash, entries};
 pub use store::{Change, Metric, Stage, Store, StoreError, Stored};
 pub use train::{TrainError, Trained, train};

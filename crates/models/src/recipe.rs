@@ -61,6 +61,9 @@ pub enum RecipeError {
         /// Those there are.
         known: String,
     },
+    /// A neural model, in a program without them.
+    #[error("`{0}` is a neural model, and this program was built without them: build it with --features nn")]
+    NotBuilt(String),
     /// No such zone.
     #[error("`{0}` is no time zone")]
     TimeZone(String),
@@ -129,9 +132,14 @@ impl Recipe {
     /// # Errors
     /// When there is none.
     pub fn entry(&self) -> Result<&'static forecast::Entry, RecipeError> {
-        forecast::entry(&self.model).ok_or_else(|| RecipeError::UnknownModel {
-            name: self.model.clone(),
-            known: forecast::FORECASTERS.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
+        entries().find(|entry| entry.name == self.model).ok_or_else(|| {
+            if neural::NAMES.contains(&self.model.as_str()) {
+                return RecipeError::NotBuilt(self.model.clone());
+            }
+            RecipeError::UnknownModel {
+                name: self.model.clone(),
+                known: entries().map(|entry| entry.name).collect::<Vec<_>>().join(", "),
+            }
         })
     }
 
@@ -139,6 +147,11 @@ impl Recipe {
     pub fn budget(&self) -> Budget {
         Budget { iterations: self.iterations }
     }
+}
+
+/// Every model that there is: the classical ones, and the neural ones if they were built.
+pub fn entries() -> impl Iterator<Item = &'static forecast::Entry> {
+    forecast::FORECASTERS.iter().chain(neural::FORECASTERS)
 }
 
 /// The hash of a series: its grid and every bit of its values.

@@ -77,7 +77,7 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
 
 fn wanted(models: &[String]) -> Vec<&str> {
     if models.iter().any(|model| model == "all") {
-        return forecast::FORECASTERS.iter().map(|entry| entry.name).collect();
+        return ::models::entries().map(|entry| entry.name).collect();
     }
     models.iter().map(String::as_str).collect()
 }

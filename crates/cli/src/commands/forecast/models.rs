@@ -52,11 +52,10 @@ fn refused(error: StoreError) -> anyhow::Error {
 
 fn kinds(how: Form) -> anyhow::Result<()> {
     if how == Form::Json {
-        let rows =
-            forecast::FORECASTERS.iter().map(|entry| json!({"name": entry.name, "about": entry.about}));
+        let rows = ::models::entries().map(|entry| json!({"name": entry.name, "about": entry.about}));
         return output::value(&rows.collect::<Vec<_>>(), false);
     }
-    for entry in forecast::FORECASTERS {
+    for entry in ::models::entries() {
         output::line(&format!("{:18} {}", entry.name, entry.about));
     }
     Ok(())
