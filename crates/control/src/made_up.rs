@@ -77,3 +77,43 @@ pub(crate) fn config(policy: &str, settings: serde_json::Value) -> ControllerCon
         shadows: Vec::new(),
     }
 }
+
+/// Runs `decide` each second for `seconds` under a wave between 1 and 4 workers that repeats every
+/// 60 s, on a pool that starts workers in 3 s and does what is decided; `decide` is told the
+/// observation and the load 4 s later, in workers at 85 %.
+pub(crate) fn wave(seconds: u32, decide: impl FnMut(&Observation, f64) -> u32) {
+    let load = |second: f64| 2.5 - 1.5 * (second / 60.0 * std::f64::consts::TAU).cos();
+    run(seconds, load, decide);
+}
+
+/// As [`wave`], under any load in workers at 85 %.
+pub(crate) fn run(seconds: u32, load: impl Fn(f64) -> f64, mut decide: impl FnMut(&Observation, f64) -> u32) {
+    // Worker, and the second in which it is ready.
+    let mut workers: Vec<(u32, f64)> = vec![(1, -100.0), (2, -100.0), (3, -100.0)];
+    let mut next = 4;
+    for second in (0..seconds).map(f64::from) {
+        let ready = workers.iter().filter(|(_, at)| *at <= second).count();
+        let busy = load(second) * 0.85;
+        let cpu = 100.0 * (busy / f64::from(u32::try_from(ready.max(1)).unwrap())).min(1.0);
+        let mut seen = pool(second, &vec![cpu; workers.len()]);
+        for (worker, (slot, at)) in seen.workers.iter_mut().zip(&workers) {
+            worker.id.slot = *slot;
+            worker.started_at = moment(at - 3.0);
+            worker.ready_at = (*at <= second).then(|| moment(*at));
+            if *at > second {
+                (worker.state, worker.cpu_percent) = (State::Starting, None);
+            }
+        }
+        seen.fleet.ready = u32::try_from(ready).unwrap();
+        seen.fleet.starting = seen.fleet.desired - seen.fleet.ready;
+        // A request takes 10 ms of a worker.
+        let arrivals = u64::from(crate::number::count(busy * 100.0));
+        seen.traffic = Some(Window { arrivals, completions: arrivals, ..window() });
+        let wanted = usize::try_from(decide(&seen, load(second + 4.0))).unwrap();
+        while workers.len() < wanted {
+            workers.push((next, second + 3.0));
+            next += 1;
+        }
+        workers.truncate(wanted);
+    }
+}

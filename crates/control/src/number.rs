@@ -29,6 +29,11 @@ pub(crate) fn changed(count: u32, change: i64) -> u32 {
     u32::try_from((i64::from(count)).saturating_add(change).max(0)).unwrap_or(u32::MAX)
 }
 
+/// A count as a place in a list.
+pub(crate) fn index(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 /// Length of a list as a count.
 pub(crate) fn len(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)

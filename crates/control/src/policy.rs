@@ -1,15 +1,20 @@
 //! What a policy is, and which there are.
 
 pub mod alarm;
+pub mod auto;
 pub mod busyness;
 mod capacity;
+mod choice;
 pub mod combine;
 pub mod hpa;
 pub mod keda;
 pub mod kpa;
 mod metric_alarm;
+pub mod mpc;
 pub mod nomad;
+mod outlook;
 pub mod queue;
+mod reactive;
 pub mod scheduled;
 pub mod signal;
 pub mod simple;
@@ -100,6 +105,24 @@ pub struct PolicyConfig {
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
+/// Policies that weigh prices: they have the settings `kappa` and `slo_utilisation`.
+const PRICED: [&str; 2] = ["auto", "mpc"];
+
+impl PolicyConfig {
+    /// With these prices where the policy weighs prices and its settings name none: `kappa` for a
+    /// worker-second of missing capacity, in worker-seconds, and the highest utilisation that still
+    /// meets the objective.
+    #[must_use]
+    pub fn priced(mut self, kappa: f64, slo_utilisation: f64) -> Self {
+        if PRICED.contains(&self.name.as_str()) {
+            for (name, value) in [("kappa", kappa), ("slo_utilisation", slo_utilisation)] {
+                self.settings.entry(name).or_insert_with(|| value.into());
+            }
+        }
+        self
+    }
+}
+
 /// A row of the registry.
 pub struct Entry {
     /// What users type.
@@ -139,6 +162,8 @@ pub const POLICIES: &[Entry] = &[
     weighted::ENTRY,
     queue::ENTRY,
     scheduled::ENTRY,
+    auto::ENTRY,
+    mpc::ENTRY,
     combine::ANY,
     combine::ALL,
     combine::MAJORITY,

@@ -30,10 +30,10 @@ pub enum Driver<'a> {
 /// Is shown each turn; what it does cannot change the run.
 pub type Watch<'a> = dyn FnMut(&Observation, &Decision) + 'a;
 
-/// A controller for `policy` under this scenario's bounds.
+/// A controller for `policy` under this scenario's bounds and prices.
 pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controller, control::ConfigError> {
     Controller::new(ControllerConfig {
-        policy,
+        policy: policy.priced(scenario.kappa, scenario.slo_utilisation),
         min: scenario.min,
         max: scenario.max.unwrap_or(WORKERS_MAX),
         interval: scenario.decide_every,
