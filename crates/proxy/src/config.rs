@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::Network;
 use crate::probe::HealthCheck;
+use crate::tls::Tls;
 
 /// One thread forwards tens of thousands of requests a second; a handful of local workers never
 /// needs more than this many.
@@ -86,6 +88,10 @@ pub struct Config {
     pub health_check: Option<HealthCheck>,
     /// Whether answers say in `Server-Timing` how long they waited and took.
     pub server_timing: bool,
+    /// With it, clients are spoken to in TLS only; plain HTTP is sent there.
+    pub tls: Option<Arc<Tls>>,
+    /// Where else plain HTTP is taken, to be sent there.
+    pub redirect_from: Option<SocketAddr>,
 }
 
 /// Requests over time.
@@ -123,6 +129,8 @@ impl Config {
             rate_limit: None,
             health_check: None,
             server_timing: true,
+            tls: None,
+            redirect_from: None,
         }
     }
 

@@ -1,46 +1,58 @@
-//! A client's connection: the seam behind which requests are parsed, and its time-outs.
+//! A client's connection: what it speaks, who speaks it, and for how long it may say nothing.
+//!
+//! `open` finds out what a connection speaks; `http1` and `http2` serve it; while it waits for its
+//! next request it is only a socket (`rest`), without a parser and its buffers.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
+use clock::Clock;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::forward;
+use crate::answer::AnswerBody;
 use crate::serve::Thread;
-use crate::strict::{Fault, Limits};
+use crate::strict::Fault;
+use crate::{forward, redirect};
 
 mod exchange;
+mod http1;
+mod http2;
+mod open;
 mod pulse;
+mod rest;
 mod socket;
+mod stream;
 
 pub(crate) use exchange::Exchange;
+use pulse::Pulse;
 pub(crate) use pulse::Turn;
-use pulse::{Phase, Pulse, Verdict};
-use socket::ClientIo;
+use stream::Stream;
 
-/// When serving stops, a new connection may still bring the request it was made for.
-const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
-/// When serving stops, a request may already be in the socket of an idle connection: this is time
-/// for the runtime to look.
-const NEXT_REQUEST_GRACE: Duration = Duration::from_millis(5);
+/// Through which listener a client came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The one that serves.
+    Front,
+    /// The one that only tells where that is.
+    Redirect,
+}
 
-/// A client that is still sending when it is refused hears why only if its socket is read on:
-/// closing one with bytes in it destroys what was sent to the other side. For so long,
-const LINGER: Duration = Duration::from_secs(1);
-/// and for so many bytes.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a client's requests get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    /// A worker's answer.
+    Forward,
+    /// The address that is spoken to in TLS.
+    Redirect,
+}
 
-/// Who is asking.
-pub(crate) struct Client {
+/// Who is at the other end of a connection.
+pub(crate) struct Peer {
     pub(crate) ip: IpAddr,
     pub(crate) address: HeaderValue,
     /// The address as `Forwarded` wants it.
@@ -49,11 +61,49 @@ pub(crate) struct Client {
     pub(crate) is_trusted: bool,
     /// Equal for equal clients.
     pub(crate) key: u64,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    service: Service,
+}
+
+impl Peer {
+    fn new(ip: IpAddr, is_trusted: bool, is_tls: bool, service: Service) -> Self {
+        Self {
+            ip,
+            forwarded_for: match ip {
+                IpAddr::V4(ip) => format!("for={ip}"),
+                IpAddr::V6(ip) => format!("for=\"[{ip}]\""),
+            },
+            is_trusted,
+            address: HeaderValue::from_str(&ip.to_string()).expect("an IP address is visible ASCII"),
+            key: key_of(ip),
+            scheme: if is_tls { "https" } else { "http" },
+            service,
+        }
+    }
+}
+
+/// A peer that asks: one after the other by HTTP/1, each request for itself by HTTP/2.
+pub(crate) struct Client {
+    peer: Rc<Peer>,
     pulse: Arc<Pulse>,
     exchange: Arc<Exchange>,
 }
 
+impl Deref for Client {
+    type Target = Peer;
+
+    fn deref(&self) -> &Peer {
+        &self.peer
+    }
+}
+
 impl Client {
+    fn new(peer: &Rc<Peer>, clock: Clock) -> Self {
+        let (pulse, exchange) = (Arc::new(Pulse::new(clock)), Arc::new(Exchange::new()));
+        Self { peer: Rc::clone(peer), pulse, exchange }
+    }
+
     /// Marks the connection as busy with a request, until the turn is dropped. With a fault, the
     /// request only stands in for one that has it.
     pub(crate) fn begin(&self) -> (Turn, Option<Fault>) {
@@ -79,82 +129,26 @@ impl Client {
 /// Serves one client until either side closes.
 pub(crate) async fn serve(
     thread: Rc<Thread>,
-    stream: TcpStream,
-    address: IpAddr,
+    tcp: TcpStream,
+    ip: IpAddr,
     permit: Option<OwnedSemaphorePermit>,
+    door: Door,
 ) {
-    let (clock, config) = (thread.clock, &thread.config);
-    let (pulse, exchange) = (Arc::new(Pulse::new(clock)), Arc::new(Exchange::new()));
-    let client = Rc::new(Client {
-        ip: address,
-        forwarded_for: match address {
-            IpAddr::V4(address) => format!("for={address}"),
-            IpAddr::V6(address) => format!("for=\"[{address}]\""),
-        },
-        is_trusted: config.trusts(address),
-        address: HeaderValue::from_str(&address.to_string()).expect("an IP address is visible ASCII"),
-        key: key_of(address),
-        pulse: Arc::clone(&pulse),
-        exchange: Arc::clone(&exchange),
-    });
-    let service = service_fn({
-        let thread = Rc::clone(&thread);
-        move |request| {
-            let (thread, client) = (Rc::clone(&thread), Rc::clone(&client));
-            async move { Ok::<_, Infallible>(forward::answer(thread, client, request).await) }
-        }
-    });
-    let limits = Limits { head_bytes: config.head_bytes_max };
-    let io = ClientIo::new(stream, limits, Arc::clone(&pulse), Arc::clone(&exchange), permit);
-    let mut connection = http1::Builder::new()
-        // Ours: hyper's counts the time between requests as part of the next head.
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades();
-    let mut check = Box::pin(clock.sleep(config.header_timeout));
-    let mut stopping = Box::pin(thread.stopping.cancelled());
-    let mut stop_asked = false;
-    loop {
-        tokio::select! {
-            biased;
-            // Errors are the client's: it is gone.
-            _ = &mut connection => break,
-            () = &mut stopping, if !stop_asked => {
-                stop_asked = true;
-                let fresh = pulse.phase() == Phase::Fresh;
-                check.set(clock.sleep(if fresh { FIRST_REQUEST_GRACE } else { NEXT_REQUEST_GRACE }));
-            }
-            () = &mut check => {
-                if stop_asked {
-                    Pin::new(&mut connection).graceful_shutdown();
-                }
-                match pulse.judge(config) {
-                    Verdict::Wait(next) => check.set(clock.sleep(next)),
-                    Verdict::Expired(Phase::Head) if !exchange.is_expired() => {
-                        // The socket, asked again now, refuses in the request's stead.
-                        exchange.expire();
-                        check.set(clock.sleep(config.header_timeout));
-                    }
-                    Verdict::Expired(_) => return,
-                }
-            }
-        }
-    }
-    if let Some(parts) = connection.into_parts()
-        && exchange.is_refused()
-    {
-        let mut io = parts.io.into_inner();
-        let _ = clock.timeout(LINGER, drain(io.stream())).await;
+    let stream = Stream::new(tcp, permit);
+    let Some(open::Opened { stream, peer, protocol }) = open::open(&thread, stream, ip, door).await else {
+        return;
+    };
+    match protocol {
+        open::Protocol::Http1 => http1::serve(&thread, stream, &peer).await,
+        open::Protocol::Http2 => Box::pin(http2::serve(&thread, stream, &peer)).await,
     }
 }
 
-/// Reads what a refused client goes on sending, until it has noticed.
-async fn drain(stream: &mut TcpStream) {
-    let mut scrap = [0; 4096];
-    let mut left = LINGER_BYTES_MAX;
-    while let Ok(read @ 1..) = stream.read(&mut scrap).await {
-        let Some(fewer) = left.checked_sub(read) else { return };
-        left = fewer;
+/// Answers a request, however it came.
+async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+    match client.service {
+        Service::Forward => forward::answer(thread, client, request).await,
+        Service::Redirect => redirect::answer(&thread, &client, &request),
     }
 }
 

@@ -59,6 +59,7 @@ async fn exchange(
         client: &client.address,
         forwarded_for: &client.forwarded_for,
         is_trusted: client.is_trusted,
+        scheme: client.scheme,
         own_host: &thread.own_host,
         new_request_id: new_request_id(&thread.random),
     };

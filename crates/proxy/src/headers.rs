@@ -39,6 +39,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) forwarded_for: &'a str,
     /// Whether what the client says of those before it is believed.
     pub(crate) is_trusted: bool,
+    /// By which the client asked: `http` or `https`.
+    pub(crate) scheme: &'static str,
     /// Stands in for the `Host` that HTTP/1.0 clients need not send.
     pub(crate) own_host: &'a HeaderValue,
     pub(crate) new_request_id: HeaderValue,
@@ -89,7 +91,11 @@ pub(crate) fn forward(parts: http::request::Parts, hop: Hop<'_>) -> Result<Head,
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     say_who_asked(&mut headers, &hop, &host);
-    let received_by = if version == Version::HTTP_10 { "1.0 autoscale" } else { "1.1 autoscale" };
+    let received_by = match version {
+        Version::HTTP_2 => "2.0 autoscale",
+        Version::HTTP_10 => "1.0 autoscale",
+        _ => "1.1 autoscale",
+    };
     let via = append(&headers, &VIA, &HeaderValue::from_static(received_by));
     headers.insert(VIA, via);
     headers.insert(HOST, host);
@@ -126,14 +132,14 @@ fn say_who_asked(headers: &mut HeaderMap, hop: &Hop<'_>, host: &HeaderValue) {
     headers.insert(X_FORWARDED_FOR, list);
     let keep = |headers: &HeaderMap, name: &HeaderName| hop.is_trusted && headers.contains_key(name);
     if !keep(headers, &X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
     }
     if !keep(headers, &X_FORWARDED_HOST) {
         headers.insert(X_FORWARDED_HOST, host.clone());
     }
     // A host may hold what is special here, so it is always quoted; it never holds a quote.
     let host = host.to_str().unwrap_or_default();
-    let element = format!("{};host=\"{host}\";proto=http", hop.forwarded_for);
+    let element = format!("{};host=\"{host}\";proto={}", hop.forwarded_for, hop.scheme);
     let Ok(element) = HeaderValue::try_from(element) else { return };
     let list = if hop.is_trusted { append(headers, &FORWARDED, &element) } else { element };
     headers.insert(FORWARDED, list);
@@ -261,6 +267,7 @@ mod tests {
                 client: &client,
                 forwarded_for: "for=10.0.0.9",
                 is_trusted: false,
+                scheme: "http",
                 own_host: &own_host,
                 new_request_id: HeaderValue::from_static("new"),
             },

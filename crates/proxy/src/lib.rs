@@ -12,9 +12,9 @@
 //! **Strictness.** `strict` sees every byte from either side before a parser does, and lets only
 //! clean messages through: hyper never meets one that could be understood in two ways.
 //!
-//! **The seam.** Only `downstream` knows that hyper parses what clients send; from there on a
-//! request is an `http::Request` with a `RequestBody`, an answer an `http::Response` with an
-//! `AnswerBody`. Whatever parses HTTP/1.1 for clients next replaces that file.
+//! **The seam.** Only `downstream` knows that hyper parses what clients send, and whether they speak
+//! HTTP/1.1 or HTTP/2, plain or in TLS; from there on a request is an `http::Request` with a
+//! `RequestBody`, an answer an `http::Response` with an `AnswerBody`.
 
 mod answer;
 mod body;
@@ -26,11 +26,13 @@ mod headers;
 mod listen;
 mod network;
 mod probe;
+mod redirect;
 mod refusal;
 mod retire;
 mod retry;
 mod serve;
 mod strict;
+mod tls;
 mod tunnel;
 mod upstream;
 mod waiting;
@@ -40,4 +42,5 @@ pub use network::{BadNetwork, Network};
 pub use probe::HealthCheck;
 pub use retire::{DrainNotice, Router};
 pub use serve::{Proxy, Shutdown, StartError};
+pub use tls::{Tls, TlsError};
 pub use traffic::Matcher;

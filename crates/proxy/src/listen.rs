@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::StartError;
+
 /// Connections that the kernel completes before they are accepted; a burst of new clients fits,
 /// and Linux caps it at its own limit (4,096 by default).
 const BACKLOG: i32 = 1_024;
@@ -35,6 +37,12 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
         listeners.push(only);
     }
     Ok(listeners)
+}
+
+/// The one listener that only redirects, where there is to be one.
+pub(crate) fn bind_redirect(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else { return Ok(None) };
+    open(address, false).map(Some).map_err(|cause| StartError::Listen { address, cause })
 }
 
 fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

@@ -20,10 +20,11 @@ use tokio_util::task::TaskTracker;
 use traffic::pool::AlreadyWatched;
 use traffic::{Meter, Pool, RateLimit, RetryBudget, Shard};
 
+use crate::downstream::{self, Door};
 use crate::retire::{DrainNotice, Router};
 use crate::upstream::Connections;
 use crate::waiting::Waiting;
-use crate::{Config, downstream, listen, probe};
+use crate::{Config, listen, probe};
 
 /// How often, within the time that a connection to a worker may be idle, a thread looks for such
 /// as have been: one is closed at most a quarter late.
@@ -91,6 +92,8 @@ pub(crate) struct Thread {
     pub(crate) connections: Rc<Connections>,
     pub(crate) random: RefCell<Pcg64>,
     pub(crate) own_host: HeaderValue,
+    /// Where TLS is spoken, if it is.
+    pub(crate) tls_port: u16,
     pub(crate) retries: RefCell<RetryBudget>,
     pub(crate) rates: Option<Arc<Rates>>,
     /// Client connections and tunnels.
@@ -110,6 +113,8 @@ struct Seed {
     rates: Option<Arc<Rates>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
+    /// A listener whose clients are sent to the other.
+    redirecting: Option<StdListener>,
     stopping: CancellationToken,
     cut: CancellationToken,
 }
@@ -132,6 +137,7 @@ impl Proxy {
         let not_listening = |cause| StartError::Listen { address, cause };
         let listeners = listen::bind(address, config.threads.get()).map_err(not_listening)?;
         let local_addr = listeners[0].local_addr().map_err(not_listening)?;
+        let mut redirecting = listen::bind_redirect(config.redirect_from)?;
         let waiting = Arc::new(Waiting::new(config.queue_max));
         let router = Router::new(Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
         let permits = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
@@ -153,6 +159,8 @@ impl Proxy {
                 rates: rates.clone(),
                 retirements: proxy.router.retirements(),
                 local_addr,
+                // One thread will do: each client comes there once.
+                redirecting: redirecting.take(),
                 stopping: proxy.stopping.clone(),
                 cut: proxy.cut.clone(),
             };
@@ -230,14 +238,15 @@ fn start_thread(seed: Seed, listener: StdListener) -> io::Result<Running> {
 
 /// Serves until told to stop; returns how many connections were left when told to cut.
 async fn serve(
-    seed: Seed,
+    mut seed: Seed,
     listener: StdListener,
     started: std::sync::mpsc::SyncSender<io::Result<()>>,
 ) -> usize {
+    let redirecting = seed.redirecting.take().map(TcpListener::from_std).transpose();
     let Seed { permits, retirements, cut, local_addr, .. } = &seed;
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
+    let (listener, redirecting) = match (TcpListener::from_std(listener), redirecting) {
+        (Ok(listener), Ok(redirecting)) => (listener, redirecting),
+        (Err(error), _) | (_, Err(error)) => {
             let _ = started.send(Err(error));
             return 0;
         }
@@ -247,6 +256,7 @@ async fn serve(
         connections: Rc::new(Connections::new(&seed.config, seed.clock)),
         random: RefCell::new(Pcg64::new(seed.config.seed.into(), stream)),
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
+        tls_port: local_addr.port(),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
         rates: seed.rates.clone(),
         config: seed.config.clone(),
@@ -264,7 +274,11 @@ async fn serve(
         tokio::task::spawn_local(probe::run(Rc::clone(&thread), check));
     }
     tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
-    accept(&thread, listener, permits).await;
+    let front = accept(&thread, listener, permits, Door::Front);
+    match redirecting {
+        None => front.await,
+        Some(other) => drop(tokio::join!(front, accept(&thread, other, permits, Door::Redirect))),
+    }
     thread.tasks.close();
     tokio::select! {
         biased;
@@ -274,7 +288,7 @@ async fn serve(
 }
 
 /// Accepts until told to stop, and then what the kernel has accepted by that time.
-async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaphore>) {
+async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaphore>, door: Door) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -292,7 +306,7 @@ async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaph
             permit = Arc::clone(permits).acquire_owned() => permit.ok(),
             () = thread.stopping.cancelled() => None,
         };
-        welcome(thread, stream, client, permit);
+        welcome(thread, stream, client, permit, door);
     }
     // Closing a listener resets the connections in its backlog. These get no permit: the backlog
     // bounds them, and their clients have been waiting.
@@ -300,15 +314,21 @@ async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaph
     while let Ok((stream, client)) = listener.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            welcome(thread, stream, client, None);
+            welcome(thread, stream, client, None, door);
         }
     }
 }
 
-fn welcome(thread: &Rc<Thread>, stream: TcpStream, client: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
+fn welcome(
+    thread: &Rc<Thread>,
+    stream: TcpStream,
+    client: SocketAddr,
+    permit: Option<OwnedSemaphorePermit>,
+    door: Door,
+) {
     // Fails only for a connection that is gone already.
     let _ = stream.set_nodelay(true);
-    thread.tasks.spawn_local(downstream::serve(Rc::clone(thread), stream, client.ip(), permit));
+    thread.tasks.spawn_local(downstream::serve(Rc::clone(thread), stream, client.ip(), permit, door));
 }
 
 /// Closes idle connections to workers: at once when workers retire, else when their time is up.

@@ -10,6 +10,7 @@ mod bytes;
 mod chunks;
 mod framer;
 mod gate;
+pub(crate) mod http2;
 mod length;
 mod request;
 mod target;

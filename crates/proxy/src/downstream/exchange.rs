@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::strict::Fault;
 
-/// No request of a connection is refused.
+/// No request of a connection has this number.
 const NEVER: u64 = u64::MAX;
 
 /// Shared by a connection's socket and its requests, which one thread serves; hyper wants to be
@@ -20,7 +20,10 @@ pub(crate) struct Exchange {
     begun: AtomicU64,
     /// Requests whose answer has been handed over.
     answered: AtomicU64,
+    /// Heads that the socket has let through, where it stands before the next; else [`NEVER`].
+    passed: AtomicU64,
     switched: AtomicBool,
+    leaving: AtomicBool,
     /// Who reads the socket, while it may not until a request is answered.
     reader: AtomicWaker,
     expired: AtomicBool,
@@ -35,7 +38,9 @@ impl Exchange {
         Self {
             begun: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
             switched: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             expired: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -55,6 +60,30 @@ impl Exchange {
         self.switched.store(switched, Relaxed);
         self.answered.fetch_add(1, Relaxed);
         self.reader.wake();
+    }
+
+    /// So many heads have been let through, and the next has not begun; or else it has, or a body.
+    pub(super) fn set_passed(&self, heads: Option<u64>) {
+        self.passed.store(heads.unwrap_or(NEVER), Relaxed);
+    }
+
+    /// Whether every head that was let through became a request, every request has its answer, and
+    /// nothing of a next one has come.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let begun = self.begun.load(Relaxed);
+        begun == self.passed.load(Relaxed)
+            && begun == self.answered.load(Relaxed)
+            && !self.is_refused()
+            && !self.is_expired()
+    }
+
+    /// From now on the socket is to outlive its parser.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     /// Has the task of `cx` woken when the next answer is handed over.

@@ -92,6 +92,16 @@ impl Pulse {
         }
     }
 
+    /// Whether it waits for its next request, with all that was said taken by the client.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.phase() == Phase::Idle && self.blocked_nanos.load(Relaxed) == NOT_BLOCKED
+    }
+
+    /// For how long it has been doing what it does.
+    pub(super) fn phase_age(&self) -> Duration {
+        Duration::from_nanos(self.now().saturating_sub(self.since_nanos.load(Relaxed)))
+    }
+
     pub(super) fn turn(this: &Arc<Self>) -> Turn {
         this.set(Phase::Busy);
         Turn(Arc::clone(this))

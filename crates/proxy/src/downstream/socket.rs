@@ -7,11 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::exchange::Exchange;
 use super::pulse::Pulse;
+use super::stream::Stream;
 use crate::gather::gather;
 use crate::strict::{Fault, Gate, Limits, RequestHead};
 
@@ -32,15 +31,14 @@ const HEAD_BROKE_OFF: Fault = Fault {
     text: "the connection was closed in the middle of the request's head",
 };
 
-/// Gives its place back when it is closed, also after its connection has become a tunnel.
+/// A stream with a gate before it.
 pub(super) struct ClientIo {
-    stream: TcpStream,
+    stream: Stream,
     gate: Gate<RequestHead>,
     /// Nothing more is read after a fault.
     end: Option<End>,
     pulse: Arc<Pulse>,
     exchange: Arc<Exchange>,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,20 +50,23 @@ enum End {
 }
 
 impl ClientIo {
-    pub(super) fn new(
-        stream: TcpStream,
-        limits: Limits,
-        pulse: Arc<Pulse>,
-        exchange: Arc<Exchange>,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(super) fn new(stream: Stream, limits: Limits, pulse: Arc<Pulse>, exchange: Arc<Exchange>) -> Self {
         let gate = Gate::new(RequestHead::default(), limits);
-        Self { stream, gate, end: None, pulse, exchange, _permit: permit }
+        Self { stream, gate, end: None, pulse, exchange }
     }
 
-    /// The socket itself, once nothing is to be judged any more.
-    pub(super) fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    /// The stream itself, once nothing is to be judged any more.
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// The stream itself if it stands before a request; another gate will do for that.
+    pub(super) fn at_rest(self) -> Option<Stream> {
+        (self.is_at_rest() && self.end.is_none()).then_some(self.stream)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.gate.is_at_head() && !self.gate.is_in_head()
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -118,6 +119,7 @@ impl AsyncRead for ClientIo {
             if this.gate.is_full() {
                 return Poll::Pending;
             }
+            this.exchange.set_passed(this.is_at_rest().then(|| this.gate.heads()));
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
@@ -166,6 +168,9 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.exchange.is_leaving() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -8,13 +8,13 @@ use super::target::{self, Form};
 use super::{Fault, bytes};
 
 /// Longer methods are nobody's (RFC 9110, 9.1: 501).
-const METHOD_BYTES_MAX: usize = 32;
+pub(super) const METHOD_BYTES_MAX: usize = 32;
 /// Twice what browsers and servers agree on; the parser behind has its end at 64 KiB.
-const TARGET_BYTES_MAX: usize = 32 * 1024;
+pub(super) const TARGET_BYTES_MAX: usize = 32 * 1024;
 /// Empty lines before a request line that are skipped: old clients send one after a body.
 const EMPTY_LINES_MAX: u32 = 2;
 /// The parser behind has room for this many fields.
-const FIELDS_MAX: u32 = 100;
+pub(super) const FIELDS_MAX: u32 = 100;
 
 /// What a request's head has said so far.
 #[derive(Debug, Default)]
@@ -40,16 +40,16 @@ const BAD_VERSION: Fault = Fault::new(
     "bad_version",
     "only HTTP/1.0 and HTTP/1.1 are spoken here",
 );
-const LONG_METHOD: Fault =
+pub(super) const LONG_METHOD: Fault =
     Fault::new(StatusCode::NOT_IMPLEMENTED, "unknown_method", "no method is that long");
-const LONG_TARGET: Fault =
+pub(super) const LONG_TARGET: Fault =
     Fault::new(StatusCode::URI_TOO_LONG, "target_too_long", "the request's target is too long");
 const LONG_HEAD: Fault = Fault::new(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "head_too_long",
     "the request's head is too long",
 );
-const MANY_FIELDS: Fault = Fault::new(
+pub(super) const MANY_FIELDS: Fault = Fault::new(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "too_many_fields",
     "the request's head has too many fields",
@@ -58,10 +58,11 @@ pub(super) const FOLDED: Fault =
     Fault::bad("folded_field", "a header line begins with white space: folding is obsolete");
 pub(super) const BAD_FIELD: Fault =
     Fault::bad("bad_field", "a header line is not a name, a colon and a value");
-const NO_HOST: Fault = Fault::bad("no_host", "HTTP/1.1 wants a Host field");
-const TWO_HOSTS: Fault = Fault::bad("several_hosts", "more than one Host field");
-const BAD_HOST: Fault = Fault::bad("bad_host", "the Host field is not a host with or without a port");
-const BAD_EXPECTATION: Fault = Fault::new(
+pub(super) const NO_HOST: Fault = Fault::bad("no_host", "HTTP/1.1 wants a Host field");
+pub(super) const TWO_HOSTS: Fault = Fault::bad("several_hosts", "more than one Host field");
+pub(super) const BAD_HOST: Fault =
+    Fault::bad("bad_host", "the Host field is not a host with or without a port");
+pub(super) const BAD_EXPECTATION: Fault = Fault::new(
     StatusCode::EXPECTATION_FAILED,
     "bad_expectation",
     "nothing can be expected but `100-continue`",

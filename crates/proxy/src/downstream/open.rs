@@ -1,0 +1,76 @@
+//! The beginning of a connection: TLS or not, and which HTTP.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::{Door, Peer, Service, Stream, rest};
+use crate::serve::Thread;
+use crate::tls;
+
+/// RFC 9113, 3.4: how a client begins that knows that HTTP/2 is spoken.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// RFC 8446, 5.1: the first byte of a TLS handshake. No method begins with it.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// A connection that is known.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) peer: Rc<Peer>,
+    pub(super) protocol: Protocol,
+}
+
+/// What it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Waits for a client's first bytes and goes by them; `None` when the connection is over.
+pub(super) async fn open(thread: &Thread, mut stream: Stream, ip: IpAddr, door: Door) -> Option<Opened> {
+    let config = &thread.config;
+    if !rest::until_bytes(thread, &mut stream, config.header_timeout, true).await {
+        return None;
+    }
+    let opened = |stream, service, is_tls, protocol| {
+        let peer = Rc::new(Peer::new(ip, config.trusts(ip), is_tls, service));
+        Some(Opened { stream, peer, protocol })
+    };
+    let service = match (door, &config.tls) {
+        (Door::Front, Some(tls)) if stream.early().first() == Some(&TLS_HANDSHAKE) => {
+            let handshake =
+                Box::pin(thread.clock.timeout(config.header_timeout, tls.acceptor().accept(stream)));
+            // What is wrong with it was told to the client by an alert.
+            let tls = handshake.await.ok()?.ok()?;
+            let is_h2 = tls.get_ref().1.alpn_protocol() == Some(tls::HTTP_2);
+            let protocol = if is_h2 { Protocol::Http2 } else { Protocol::Http1 };
+            return opened(Stream::within(tls), Service::Forward, true, protocol);
+        }
+        (Door::Front, None) => Service::Forward,
+        // Plain HTTP where TLS is spoken.
+        (Door::Front, Some(_)) | (Door::Redirect, _) => Service::Redirect,
+    };
+    while may_become_preface(stream.early()) {
+        if !rest::until_bytes(thread, &mut stream, config.header_timeout, true).await {
+            break;
+        }
+    }
+    let protocol = if stream.early().starts_with(PREFACE) { Protocol::Http2 } else { Protocol::Http1 };
+    opened(stream, service, false, protocol)
+}
+
+/// Whether more bytes could make these HTTP/2's beginning.
+fn may_become_preface(bytes: &[u8]) -> bool {
+    bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_beginning_of_the_preface_is_waited_on() {
+        assert!(may_become_preface(b"P") && may_become_preface(b"PRI * HTTP/2.0\r\n\r\n"));
+        assert!(!may_become_preface(b"PO") && !may_become_preface(PREFACE) && !may_become_preface(b"GET / "));
+    }
+}
