@@ -7,6 +7,8 @@ pub(crate) mod parse;
 mod run;
 mod simulate;
 mod steer;
+mod tls;
+mod transport;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub(crate) use forecast::{
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 pub(crate) use steer::{BoostArgs, PauseArgs};
+pub(crate) use tls::{TlsArgs, TlsCommand, TlsInitArgs};
+pub(crate) use transport::TransportArgs;
 
 /// Learn, test and prove autoscaling on your own machine.
 ///
@@ -93,6 +97,8 @@ pub(crate) enum Command {
     Decide(DecideArgs),
     /// Which policies there are, and what is in force
     Policy(PolicyArgs),
+    /// Certificates for development
+    Tls(TlsArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell to write for

@@ -15,5 +15,6 @@ pub(crate) mod simulate;
 pub(crate) mod steer;
 mod steps;
 mod summary;
+pub(crate) mod tls;
 pub(crate) mod top;
 pub(crate) mod worker;

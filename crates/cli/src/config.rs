@@ -66,6 +66,22 @@ pub(crate) struct Balancer {
     /// `None`: no limit.
     pub(crate) max_in_flight: Option<NonZeroU32>,
     pub(crate) ejection: Ejection,
+    pub(crate) transport: Transport,
+}
+
+/// The connections of clients.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Transport {
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) redirect_from: Option<SocketAddr>,
+}
+
+/// Where a certificate and its key are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// The balancer alone, settled.

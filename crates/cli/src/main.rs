@@ -61,6 +61,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => run::report::run(&args),
         Command::Decide(args) => run::decide::run(&args),
         Command::Policy(args) => run::policy::run(&args),
+        Command::Tls(args) => run::tls::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "autoscale", &mut script);

@@ -6,6 +6,7 @@ mod logs;
 mod orders;
 mod record;
 mod source;
+pub(crate) mod tls;
 
 pub(crate) use listeners::pool;
 
@@ -81,7 +82,8 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let (past, file) = record::past(&config, taken, clock.now(), &mut notices)?;
     let writer = file.map(|path| record::open(&path, &config, &past, seed, clock.now())).transpose()?;
 
-    let Balancing { pool, meter, proxy, drained } = balance(&config, seed, clock, taken, &mut notices)?;
+    let Balancing { pool, meter, proxy, drained, secure } =
+        balance(&config, seed, clock, taken, &mut notices)?;
     let wires = wires(proxy.router(), Arc::clone(&pool), drained);
     let mut local = Local::start(supervisor_config(&config, seed)?, clock, wires)
         .await
@@ -111,6 +113,9 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let admin_stop = CancellationToken::new();
     let admin_server = listeners::admin_api(&config, ports, clock, &admin_stop, taken, &mut notices).await?;
 
+    if let Some((secure, files)) = secure.zip(config.balancer.transport.tls.clone()) {
+        tls::watch(secure, files, clock, stop.clone())?;
+    }
     let loop_stop = CancellationToken::new();
     let turning = Loop {
         source: source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now()),
@@ -147,6 +152,7 @@ struct Balancing {
     meter: Arc<Meter>,
     proxy: Proxy,
     drained: mpsc::Receiver<WorkerId>,
+    secure: Option<Arc<proxy::Tls>>,
 }
 
 fn balance(
@@ -163,10 +169,12 @@ fn balance(
         // See DRAINED_MAX.
         let _ = drained_out.try_send(id);
     });
-    let proxy = listeners::balancer(config, seed, taken, notices, |settings| {
+    let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
+    let secure = tls::settle(&config.balancer.transport, &mut settings)?;
+    let proxy = listeners::balancer(&settings, taken, notices, |settings| {
         Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
     })?;
-    Ok(Balancing { pool, meter, proxy, drained })
+    Ok(Balancing { pool, meter, proxy, drained, secure })
 }
 
 /// A controller that goes on where the past ended, and how many workers to begin with.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use control::span;
 use serde::Deserialize;
 
-use super::parse;
+use super::{TransportArgs, parse};
 
 /// Where it all is.
 #[derive(Clone, Debug, Default, Args)]
@@ -96,6 +96,8 @@ pub(crate) struct BalancerArgs {
     /// Whether answers say in Server-Timing how long they took [default: true]
     #[arg(long, value_name = "BOOL")]
     pub(crate) server_timing: Option<bool>,
+    #[command(flatten)]
+    pub(crate) transport: TransportArgs,
     #[command(flatten)]
     pub(crate) health: HealthArgs,
     #[command(flatten)]

@@ -27,7 +27,9 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     let pool = wiring::pool(&config.balancer)?;
     let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
     let seed = clock.now().as_microsecond().unsigned_abs();
-    let settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
+    let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
+    let transport = &config.balancer.transport;
+    let secure = wiring::tls::settle(transport, &mut settings)?;
     let proxy = Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::new(|_| {}))
         .map_err(|error| coded(error.into(), "choose another address with --listen", FAILED))?;
     proxy.router().replace(&routes(&config.backends));
@@ -41,7 +43,11 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     })
     .await?;
     shutdown::listen(stop.clone())?;
-    output::line(&format!("listening on http://{}", proxy.local_addr()));
+    if let Some((secure, files)) = secure.zip(transport.tls.clone()) {
+        wiring::tls::watch(secure, files, clock, stop.clone())?;
+    }
+    let scheme = wiring::tls::scheme(transport);
+    output::line(&format!("listening on {scheme}://{}", proxy.local_addr()));
     output::line(&format!("admin on http://{}", admin.local_addr));
     stop.cancelled().await;
     let cut = proxy.shutdown(REQUESTS_GRACE).await.cut;

@@ -50,7 +50,8 @@ pub(crate) fn announce(running: &Running) {
     for notice in &running.notices {
         output::complain(&format!("note: {notice}"));
     }
-    output::line(&format!("listening on http://{}", running.listen));
+    let scheme = wiring::tls::scheme(&running.config().balancer.transport);
+    output::line(&format!("listening on {scheme}://{}", running.listen));
     output::line(&format!("admin on http://{}", running.admin));
 }
 

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod picker;
+mod transport;
 
 use std::path::Path;
 use std::time::Duration;

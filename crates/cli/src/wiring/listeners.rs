@@ -25,17 +25,15 @@ pub(crate) fn pool(settings: &Balancer) -> anyhow::Result<Arc<Pool>> {
 }
 
 pub(super) fn balancer(
-    config: &Config,
-    seed: u64,
+    settings: &proxy::Config,
     taken: Taken,
     notices: &mut Vec<String>,
     start: impl Fn(proxy::Config) -> Result<Proxy, proxy::StartError>,
 ) -> anyhow::Result<Proxy> {
-    let asked = config.balancer.proxy.listen;
+    let asked = settings.listen;
     let mut listen = asked;
     for _ in 0..PORTS_TRIED {
-        let settings = proxy::Config { seed, listen, ..config.balancer.proxy.clone() };
-        match start(settings) {
+        match start(proxy::Config { listen, ..settings.clone() }) {
             Ok(proxy) => {
                 if listen != asked {
                     notices.push(format!("port {} is taken: balancing on {listen}", asked.port()));

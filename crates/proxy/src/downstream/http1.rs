@@ -63,20 +63,22 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
+    let leave = || {
+        let is_at_rest = pulse.is_at_rest() && exchange.is_at_rest();
+        if is_at_rest {
+            exchange.leave();
+        }
+        is_at_rest
+    };
     let mut check = Box::pin(clock.sleep(REST_AFTER));
     let mut stopping = Box::pin(thread.stopping.cancelled());
     let mut stop_asked = false;
     loop {
         let ended = std::future::poll_fn(|cx| {
             let ended = Pin::new(&mut connection).poll(cx);
-            if ended.is_ready()
-                || thread.tasks.len() <= CROWD
-                || !pulse.is_at_rest()
-                || !exchange.is_at_rest()
-            {
+            if ended.is_ready() || thread.tasks.len() <= CROWD || !leave() {
                 return ended;
             }
-            exchange.leave();
             Pin::new(&mut connection).graceful_shutdown();
             Pin::new(&mut connection).poll(cx)
         });
@@ -90,10 +92,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
                 check.set(clock.sleep(if fresh { FIRST_REQUEST_GRACE } else { NEXT_REQUEST_GRACE }));
             }
             () = &mut check => {
-                if stop_asked {
-                    Pin::new(&mut connection).graceful_shutdown();
-                } else if pulse.is_at_rest() && pulse.phase_age() >= REST_AFTER && exchange.is_at_rest() {
-                    exchange.leave();
+                if stop_asked || (pulse.phase_age() >= REST_AFTER && leave()) {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
                 match pulse.judge(config) {

@@ -120,6 +120,12 @@ impl Client {
         String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
     }
 
+    /// The same, where it need not be text.
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
+        while self.read_more().await > 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
     async fn line(&mut self) -> String {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {

@@ -159,6 +159,11 @@ impl Conversation {
         self.send_bytes(text.as_bytes()).await;
     }
 
+    /// False when the balancer has gone.
+    pub(crate) async fn try_send(&mut self, text: &str) -> bool {
+        self.stream.write_all(text.as_bytes()).await.is_ok()
+    }
+
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         // The balancer may have gone; then there is nobody to tell.
         let _ = self.stream.write_all(bytes).await;

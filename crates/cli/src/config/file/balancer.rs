@@ -1,5 +1,7 @@
 //! `[proxy]`, `[health_check]`, `[ejection]`: the balancer's tables, the same for every command.
 
+use std::path::PathBuf;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
@@ -12,6 +14,9 @@ use crate::args::{self, BackendArg, HealthPreset};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ProxyTable {
     pub(crate) listen: Option<Address>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) redirect_from: Option<Address>,
     /// For `balance` alone.
     pub(crate) backends: Vec<Backend>,
     pub(crate) algorithm: Option<String>,

@@ -8,6 +8,7 @@ use proxy::{HealthCheck, Rate};
 use traffic::Ejection;
 
 use super::picker::Picker;
+use super::transport;
 use crate::args::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset};
 use crate::config::file::balancer::{EjectionTable, HealthTable, Parsed, ProxyTable};
 use crate::config::file::{self, AdminTable};
@@ -55,7 +56,9 @@ pub(super) fn balancer(
     clients(args, table, &mut proxy, picker)?;
     proxy.listen = picker.plain("proxy.listen", door.listen, table.listen.map(|at| at.0), listen);
     let ejection = ejection(&args.ejection, ejection_table, picker)?;
-    Ok(Balancer { proxy, algorithm, split: split.unwrap_or_default(), slow_start, max_in_flight, ejection })
+    let transport = transport::transport(&args.transport, table, picker)?;
+    let split = split.unwrap_or_default();
+    Ok(Balancer { proxy, algorithm, split, slow_start, max_in_flight, ejection, transport })
 }
 
 fn algorithm(args: &BalancerArgs, table: &ProxyTable, picker: &mut Picker) -> anyhow::Result<String> {
