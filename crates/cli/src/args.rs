@@ -4,6 +4,7 @@ mod balance;
 mod balancer;
 mod forecast;
 pub(crate) mod parse;
+mod policy;
 mod run;
 mod simulate;
 mod steer;
@@ -21,6 +22,7 @@ pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
 };
+pub(crate) use policy::{CheckArgs, LintArgs, PolicyArgs, PolicyCommand};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 pub(crate) use steer::{BoostArgs, PauseArgs};
@@ -290,36 +292,6 @@ pub(crate) struct DecideArgs {
     /// Most replicas, in place of the file's
     #[arg(long)]
     pub(crate) max: Option<u32>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PolicyArgs {
-    #[command(subcommand)]
-    pub(crate) command: PolicyCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// The policies there are
-    List,
-    /// The settings that these arguments and files amount to, and where each comes from
-    Show(Box<ShowArgs>),
-}
-
-/// Arguments of `policy show`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  autoscale policy show --effective --config autoscale.toml
-  autoscale policy show --max 8 -o json")]
-pub(crate) struct ShowArgs {
-    /// Everything that would be in force; what is shown in any case
-    #[arg(long)]
-    pub(crate) effective: bool,
-    /// How to print it
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
 }
 
 /// Arguments of `load`.

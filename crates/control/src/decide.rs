@@ -15,7 +15,7 @@ use crate::controller::{Controller, ControllerConfig};
 use crate::decision::Decision;
 use crate::observation::Observation;
 use crate::policy::spec::{PolicySpec, Preset};
-use crate::policy::{ConfigError, PolicyConfig};
+use crate::policy::{self, ConfigError, PolicyConfig};
 use crate::span;
 
 /// What is wrong with a line of input.
@@ -58,8 +58,8 @@ pub fn policy_file(file: Value) -> Result<ControllerConfig, ConfigError> {
         }
         None => file,
     };
-    let file: PolicyFile =
-        serde_json::from_value(file).map_err(|error| ConfigError::Value(format!("policy file: {error}")))?;
+    let file: PolicyFile = serde_path_to_error::deserialize(file)
+        .map_err(|error| ConfigError::Value(format!("policy file: {}", policy::placed(&error))))?;
     let bounds = Preset::find(&file.policy).map_or((1, 5), |preset| preset.bounds);
     let PolicyConfig { name, mut settings } = PolicySpec::parse(&file.policy)?.config;
     settings.extend(file.settings);
@@ -127,7 +127,10 @@ impl Decider {
     pub fn line(&mut self, text: &str) -> Result<Shown, BadLine> {
         self.line += 1;
         let wrong = |because: String| BadLine { line: self.line, because };
-        let given: given::Given = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let given: given::Given =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| wrong(policy::placed(&error)))?;
+        json.end().map_err(|error| wrong(error.to_string()))?;
         let before = given::Before {
             desired: self.desired,
             min: self.controller.config().min,

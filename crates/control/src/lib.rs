@@ -11,6 +11,7 @@ pub mod decision;
 pub mod fleet;
 pub mod ledger;
 pub mod limits;
+pub mod lint;
 mod number;
 pub mod observation;
 pub mod policy;

@@ -48,6 +48,12 @@ pub trait Policy: Send {
         let _ = (min, max);
     }
 
+    /// All its settings, also those left at their defaults; `null` where there are none but what
+    /// was configured.
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     /// Its main signal at the turn seen last, for charts between two answers.
     fn measured(&self) -> Option<Measured> {
         None
@@ -220,10 +226,35 @@ pub fn build(config: &PolicyConfig) -> Result<Built, ConfigError> {
 /// The setting that every policy understands.
 const LIMITS: &str = "limits";
 
+/// A policy's own settings as JSON, for [`Policy::settings`].
+pub(crate) fn effective<T: Serialize>(own: &T) -> serde_json::Value {
+    serde_json::to_value(own).unwrap_or_default()
+}
+
+/// Every setting of `config` with its value in force: what is configured, the policy's defaults
+/// for the rest, and under `limits` the limits that it brings.
+pub fn in_force(config: &PolicyConfig) -> Result<serde_json::Map<String, serde_json::Value>, ConfigError> {
+    let built = build(config)?;
+    let mut all = match built.policy.settings() {
+        serde_json::Value::Object(own) => own,
+        _ => serde_json::Map::new(),
+    };
+    all.extend(config.settings.clone());
+    all.insert(LIMITS.to_owned(), effective(&built.limits));
+    Ok(all)
+}
+
 /// Reads a policy's settings into its own type.
 pub(crate) fn settings<T: DeserializeOwned>(config: &PolicyConfig) -> Result<T, ConfigError> {
-    serde_json::from_value(config.settings.clone().into())
-        .map_err(|error| ConfigError::Settings { policy: config.name.clone(), because: error.to_string() })
+    let settings = serde_json::Value::from(config.settings.clone());
+    serde_path_to_error::deserialize(settings)
+        .map_err(|error| ConfigError::Settings { policy: config.name.clone(), because: placed(&error) })
+}
+
+/// The error with the key that it belongs to, as in `metrics[0].target: invalid type …`.
+pub(crate) fn placed(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let (place, cause) = (error.path().to_string(), error.inner());
+    if place == "." { cause.to_string() } else { format!("{place}: {cause}") }
 }
 
 /// As [`settings`], then refuses what `check` refuses.

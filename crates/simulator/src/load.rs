@@ -150,6 +150,13 @@ impl Load {
         self.present[place] * self.bucket_ms + within
     }
 
+    /// Workers that carry the load at its lowest and at its highest; `None` without a reading.
+    pub fn needs(&self) -> Option<(u32, u32)> {
+        let known = || self.workers.iter().copied().filter(|load| !load.is_nan());
+        let (least, most) = (known().reduce(f64::min)?, known().reduce(f64::max)?);
+        Some((workers_for(least), workers_for(most)))
+    }
+
     /// Scored time: that with a reading, after the warm-up; in seconds.
     pub fn scored_s(&self) -> f64 {
         seconds(self.present_ms(self.length_ms()) - self.present_ms(self.scored_from_ms()))

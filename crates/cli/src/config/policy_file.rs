@@ -15,6 +15,13 @@ pub(crate) fn is_file(typed: &str) -> bool {
     extension.is_some_and(|extension| ["json", "yaml", "yml", "toml"].contains(&extension)) || path.is_file()
 }
 
+/// Whether a TOML file holds a policy alone, not the configuration of a whole run.
+pub(crate) fn is_policy(path: &Path) -> bool {
+    let text = fs_err::read_to_string(path).unwrap_or_default();
+    toml::from_str::<toml::Table>(&text)
+        .is_ok_and(|table| table.get("policy").is_some_and(toml::Value::is_str))
+}
+
 /// Reads a policy file; JSON and YAML are told apart by nobody, as YAML contains JSON.
 pub(crate) fn read(path: &Path) -> anyhow::Result<ControllerConfig> {
     let text = fs_err::read_to_string(path).hint("name a file that exists and can be read with --policy")?;

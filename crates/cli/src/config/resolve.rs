@@ -74,6 +74,7 @@ pub(crate) fn resolve_balance(args: &BalanceArgs) -> anyhow::Result<BalanceConfi
 fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<ControllerConfig> {
     let default = "threshold".to_owned();
     let typed = picker.plain("policy.name", args.policy.clone(), file.policy.name.clone(), default);
+    let origin = picker.origins.last().map_or(Origin::Default, |(.., origin)| *origin);
     let interval =
         picker.span("policy.interval", args.interval, file.policy.interval, Duration::from_secs(1));
     let named = named_policy(&typed)?;
@@ -96,7 +97,14 @@ fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<C
         interval,
         shadows: shadows(args, file, picker)?,
     };
-    config.check().map_err(refused)?;
+    config.check().map_err(|error| picker.refused(error))?;
+    for (key, value) in control::policy::in_force(&config.policy).map_err(refused)? {
+        let listed = format!("policy.{key}");
+        if !picker.origins.iter().any(|(known, ..)| *known == listed) {
+            let typed = config.policy.settings.contains_key(&key);
+            picker.origins.push((listed, shown(&value), if typed { origin } else { Origin::Default }));
+        }
+    }
     Ok(config)
 }
 

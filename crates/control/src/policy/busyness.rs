@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Judge, Signal};
 use super::{Built, Entry, Policy, Recommendation};
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
 const CYCLES_MAX: u32 = 1_200;
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     #[serde(alias = "metric")]
@@ -162,6 +162,10 @@ impl Busyness {
 }
 
 impl Policy for Busyness {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         self.excluded.clear();
         let judge = Judge { warm_up: Duration::ZERO, stale_after: Duration::from_secs(60) };

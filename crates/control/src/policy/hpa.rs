@@ -117,6 +117,10 @@ impl Hpa {
 }
 
 impl Policy for Hpa {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn bounds(&mut self, min: u32, max: u32) {
         (self.min, self.max) = (min, max);
     }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Blocked, Flip, Measured, Step, Text};
@@ -33,10 +33,11 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take KEDA's defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     triggers: Vec<Trigger>,
+    #[serde(skip_serializing)]
     fallback: Option<Fallback>,
     /// Time without activity before the last worker goes.
     #[serde(with = "span")]
@@ -45,7 +46,7 @@ struct Settings {
     tolerance: f64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Trigger {
     /// A named reading, or `requests_per_second`, `in_flight`, `queued` of the balancer.
@@ -57,7 +58,7 @@ struct Trigger {
     metric_type: MetricType,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 enum MetricType {
     /// `threshold` per worker.
     #[default]
@@ -280,6 +281,10 @@ fn read(seen: &Observation, name: &str) -> Option<f64> {
 }
 
 impl Policy for Keda {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn bounds(&mut self, min: u32, _: u32) {
         self.min = min;
     }

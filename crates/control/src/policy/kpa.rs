@@ -240,6 +240,10 @@ fn flip(load: &Load, target: f64, desired: u32) -> Option<Flip> {
 }
 
 impl Policy for Kpa {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn bounds(&mut self, min: u32, _: u32) {
         self.min = min;
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Judge, Signal};
 use super::{Built, Entry, Policy, Recommendation};
@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
 const POINTS_MAX: usize = 10_000;
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     /// Short form: a single target-value check of this signal.
@@ -37,6 +37,7 @@ struct Settings {
     signal: Signal,
     /// Short form: its target.
     target: f64,
+    #[serde(skip_serializing)]
     checks: Option<Vec<Check>>,
     #[serde(with = "span")]
     cooldown: Duration,
@@ -303,6 +304,10 @@ impl Nomad {
 }
 
 impl Policy for Nomad {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         if self.desired.replace(seen.fleet.desired).is_some_and(|before| before != seen.fleet.desired) {
             self.changed = Some(seen.at);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Judge, named};
 use super::{Built, Entry, Policy, Recommendation};
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     /// Backlog that a worker may have.
@@ -72,6 +72,10 @@ impl Queue {
 }
 
 impl Policy for Queue {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         let desired = seen.fleet.desired;
         let Some(backlog) = self.backlog(seen) else {

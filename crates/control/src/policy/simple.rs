@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::capacity::{AdjustmentType, adjusted};
 use super::metric_alarm::{AlarmSpec, Comparison, MetricAlarm};
@@ -22,7 +22,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     /// Short form: what both alarms watch.
@@ -33,6 +33,7 @@ struct Settings {
     /// Short form: one fewer below this.
     down: f64,
     /// The policies as AWS has them; they replace the short form.
+    #[serde(skip_serializing)]
     policies: Option<Vec<SimplePolicy>>,
     /// Time after a completed change in which there is no other.
     #[serde(with = "span", alias = "default_cooldown")]
@@ -148,6 +149,10 @@ impl Lever {
 }
 
 impl Policy for Simple {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         let before = self.desired.replace(seen.fleet.desired);
         self.changing |= before.is_some_and(|before| before != seen.fleet.desired);

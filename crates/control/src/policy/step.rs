@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::capacity::{AdjustmentType, adjusted, warming};
 use super::metric_alarm::{AlarmSpec, Comparison, MetricAlarm};
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     /// Short form: what both alarms watch.
@@ -36,6 +36,7 @@ struct Settings {
     /// Short form: the threshold of the alarm that takes one away.
     down: f64,
     /// The policies as AWS has them; they replace the short form.
+    #[serde(skip_serializing)]
     policies: Option<Vec<StepPolicy>>,
     /// Time after becoming ready in which an instance does not count.
     #[serde(with = "span", alias = "warmup", alias = "default_instance_warmup")]
@@ -255,6 +256,10 @@ impl Ladder {
 }
 
 impl Policy for StepScaling {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         self.excluded.clear();
         for ladder in &mut self.ladders {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::alarm::{Statistic, TreatMissingData};
 use super::capacity::warming;
@@ -27,7 +27,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     /// What is kept near the target.
@@ -161,6 +161,10 @@ impl Tracking {
 }
 
 impl Policy for Tracking {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         self.excluded.clear();
         self.low.observe(seen, &mut self.excluded);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::alarm::{Period, Rule, Statistic, TreatMissingData};
 use super::signal::{Judge, Signal};
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
 };
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What is compared.
@@ -249,6 +249,10 @@ impl Threshold {
 }
 
 impl Policy for Threshold {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         // What is seen to have changed by now was decided the turn before: cool-downs run from
         // there, or they would be longer than configured by the time between two turns.

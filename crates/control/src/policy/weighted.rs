@@ -6,7 +6,7 @@
 //! `int(|score| × 3) + 1` fewer. Steps that large swing; a scale-in that would lead straight
 //! back above 0.3 is made smaller (`guard_scale_in`).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::signal::{Judge, Signal};
 use super::{Built, Entry, Policy, Recommendation};
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
 const ACTS: f64 = 0.3;
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     dimensions: Vec<Dimension>,
@@ -34,7 +34,7 @@ struct Settings {
 }
 
 /// One signal's share.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Dimension {
     name: String,
@@ -127,6 +127,10 @@ impl Weighted {
 }
 
 impl Policy for Weighted {
+    fn settings(&self) -> serde_json::Value {
+        super::effective(&self.own)
+    }
+
     fn observe(&mut self, seen: &Observation) {
         self.excluded.clear();
         self.values.clear();

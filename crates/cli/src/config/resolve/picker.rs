@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control::span;
+use control::{ConfigError, span};
 
 use crate::args::DoorArgs;
 use crate::config::file::{self, File, Span};
@@ -125,6 +125,22 @@ impl Picker {
             return Err(self.refuse(key, "must be longer than 0s", "try 1s"));
         }
         Ok(length)
+    }
+
+    /// A refused policy, named with the file if its setting stands there.
+    pub(super) fn refused(&self, error: ConfigError) -> anyhow::Error {
+        let text = error.to_string();
+        let named =
+            |key: &str| text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == key);
+        let from_file = self
+            .origins
+            .iter()
+            .any(|(key, _, origin)| *origin == Origin::File && key.rsplit('.').next().is_some_and(named));
+        let error = crate::config::refused(error);
+        match &self.file {
+            Some(path) if from_file => error.context(path.display().to_string()),
+            _ => error,
+        }
     }
 
     /// The error that the value picked for `key` cannot be, named as it was written.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::metric::{Metric, MetricSpec, Source, Target};
 use super::quantity::Quantity;
@@ -16,7 +16,7 @@ use crate::span;
 const DOWN_WINDOW: Duration = Duration::from_secs(300);
 
 /// Settings; those left out take these defaults.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     /// Short form: the resource of a single metric.
@@ -24,9 +24,11 @@ pub(super) struct Settings {
     /// Short form: its target utilization in percent.
     pub target: u32,
     /// The metrics as in a manifest; they replace the short form.
+    #[serde(skip_serializing)]
     metrics: Option<Vec<MetricSpec>>,
     /// No change while `1 - tolerance <= ratio <= 1 + tolerance`.
     pub tolerance: f64,
+    #[serde(skip_serializing)]
     behavior: BehaviorSpec,
     /// Time after its start in which a worker's CPU counts only while it is ready.
     #[serde(with = "span")]
