@@ -1,5 +1,6 @@
 //! Every path of the admin API. `api/openapi.json` describes the same ones: a test compares.
 
+mod balancing;
 mod follow;
 mod read;
 mod steer;
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use clock::Clock;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,12 @@ fn routes() -> Vec<Row> {
         (Method::GET, "/api/v1/workers/{id}/logs", get(follow::logs)),
         (Method::POST, "/api/v1/workers/{id}/drain", post(steer::drain)),
         (Method::POST, "/api/v1/workers/{id}/kill", post(steer::kill)),
+        (Method::GET, "/api/v1/balancer", get(balancing::settings)),
+        (Method::POST, "/api/v1/balancer", post(balancing::change)),
+        (Method::GET, "/api/v1/target-health", get(balancing::targets)),
+        (Method::POST, "/api/v1/workers/{id}/weight", post(balancing::weigh)),
+        (Method::POST, "/api/v1/backends", post(balancing::add)),
+        (Method::DELETE, "/api/v1/backends/{id}", delete(balancing::remove)),
         (Method::POST, "/api/v1/scale", post(steer::scale)),
         (Method::POST, "/api/v1/pause", post(steer::pause)),
         (Method::POST, "/api/v1/boost", post(steer::boost)),

@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::balancing::{BackendOrder, BalancerOrder, BalancerSettings, TargetSeen, WeightOrder};
 use crate::events::Event;
 use crate::explain::Record;
 use crate::failure::Told;
@@ -262,6 +263,55 @@ impl Client {
     /// Not reachable, no such worker, refused or strange.
     pub async fn kill(&self, worker: &str) -> Result<Accepted, ClientError> {
         self.post(&["workers", worker, "kill"], &PlainOrder { by: self.by() }).await
+    }
+
+    /// The balancer's settings in force.
+    ///
+    /// # Errors
+    /// Not reachable, refused or strange.
+    pub async fn balancer(&self) -> Result<BalancerSettings, ClientError> {
+        self.get(&["balancer"], &[]).await
+    }
+
+    /// Every worker's health as the balancer sees it.
+    ///
+    /// # Errors
+    /// Not reachable, refused or strange.
+    pub async fn targets(&self) -> Result<Vec<TargetSeen>, ClientError> {
+        self.get(&["target-health"], &[]).await
+    }
+
+    /// Changes the balancer's settings.
+    ///
+    /// # Errors
+    /// Not reachable, refused (a value that cannot be) or strange.
+    pub async fn change_balancer(&self, order: &BalancerOrder) -> Result<Accepted, ClientError> {
+        self.post(&["balancer"], order).await
+    }
+
+    /// Gives a worker another weight, or with `None` its own again.
+    ///
+    /// # Errors
+    /// Not reachable, no such worker, refused or strange.
+    pub async fn weigh(&self, worker: &str, weight: Option<u32>) -> Result<Accepted, ClientError> {
+        self.post(&["workers", worker, "weight"], &WeightOrder { weight }).await
+    }
+
+    /// Balances over one server more.
+    ///
+    /// # Errors
+    /// Not reachable, refused (no address, or workers are started here) or strange.
+    pub async fn add_backend(&self, backend: &str) -> Result<Accepted, ClientError> {
+        self.post(&["backends"], &BackendOrder { backend: backend.to_owned() }).await
+    }
+
+    /// Takes a server out; its requests end first.
+    ///
+    /// # Errors
+    /// Not reachable, no such worker, refused or strange.
+    pub async fn remove_backend(&self, worker: &str) -> Result<Accepted, ClientError> {
+        let request = self.request(Method::DELETE, &["backends", worker], &[]).timeout(ANSWER_TIMEOUT);
+        self.read(self.send(request).await?).await
     }
 
     /// Ends the whole program in good order.

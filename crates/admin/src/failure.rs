@@ -70,6 +70,7 @@ impl From<OrdersError> for Failure {
             OrdersError::UnknownWorker(_) => {
                 (StatusCode::NOT_FOUND, Some("`autoscale ps` lists the workers"))
             }
+            OrdersError::Bad(_) => (StatusCode::BAD_REQUEST, None),
             OrdersError::Refused(_) => (StatusCode::CONFLICT, None),
         };
         let refused = Self::new(status, error.to_string());

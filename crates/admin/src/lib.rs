@@ -3,6 +3,7 @@
 //! [`Ports`].
 
 mod api;
+pub mod balancing;
 pub mod board;
 pub mod client;
 pub mod events;
@@ -17,6 +18,7 @@ mod serve;
 mod stall;
 pub mod status;
 
+pub use balancing::{BackendOrder, BalancerOrder, BalancerSettings, Balancing, TargetSeen, WeightOrder};
 pub use board::Board;
 pub use client::{Client, ClientError};
 pub use events::{Event, EventKind};

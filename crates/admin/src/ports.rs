@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::balancing::Balancing;
 use crate::board::Board;
 
 /// Everything that the server shows and steers.
@@ -19,6 +20,8 @@ pub struct Ports {
     pub totals: Arc<dyn Fn() -> Totals + Send + Sync>,
     /// Takes orders.
     pub orders: Arc<dyn Orders>,
+    /// Sees and steers the balancer.
+    pub balancing: Arc<dyn Balancing>,
     /// Keeps the workers' output.
     pub logs: Arc<dyn Logs>,
     /// How recording goes; `None` without a run file.
@@ -72,6 +75,9 @@ pub enum OrdersError {
     /// There is no such worker.
     #[error("there is no worker `{0}`")]
     UnknownWorker(String),
+    /// What it says cannot be.
+    #[error("{0}")]
+    Bad(String),
     /// The order makes no sense here, or could not be carried out.
     #[error("{0}")]
     Refused(String),

@@ -2,6 +2,7 @@
 
 mod balance;
 mod balancer;
+mod balancer_steer;
 mod forecast;
 pub(crate) mod parse;
 mod policy;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use balance::{BackendArg, BalanceArgs, backend};
 pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset};
+pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, SetArgs};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
@@ -65,6 +67,10 @@ pub(crate) enum Command {
     Status(AskArgs),
     /// List the workers of a running pool
     Ps(AskArgs),
+    /// Show or change the balancer of a running pool
+    Balancer(BalancerCommandArgs),
+    /// List the health of each worker as the balancer sees it, with reasons
+    Targets(AskArgs),
     /// Hold a number of workers for a while: N, +1, -1 or max
     Scale(ScaleArgs),
     /// Stop scaling, or only scale-in, until resumed

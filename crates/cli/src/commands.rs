@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod balance;
+pub(crate) mod balancer;
 pub(crate) mod decide;
 pub(crate) mod demo;
 pub(crate) mod forecast;

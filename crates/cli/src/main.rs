@@ -45,6 +45,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Top(args) => one_thread(run::top::run(&args)),
         Command::Status(args) => one_thread(run::ask::status(&args)),
         Command::Ps(args) => one_thread(run::ask::ps(&args)),
+        Command::Balancer(args) => one_thread(run::balancer::balancer(&args)),
+        Command::Targets(args) => one_thread(run::balancer::targets(&args)),
         Command::Scale(args) => one_thread(run::steer::scale(&args)),
         Command::Pause(args) => one_thread(run::steer::pause(&args)),
         Command::Boost(args) => one_thread(run::steer::boost(&args)),

@@ -1,5 +1,6 @@
 //! Joins the crates: routes down, drain notices up, cycles out, orders in.
 
+pub(crate) mod balancing;
 pub(crate) mod fixed;
 mod listeners;
 mod logs;
@@ -9,6 +10,7 @@ mod source;
 pub(crate) mod tls;
 
 pub(crate) use listeners::pool;
+pub(crate) use orders::{Reload, reload_balance};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use admin::{Board, Ports};
 use anyhow::Context;
 use clock::Clock;
-use control::{Command, Controller, Cycle, InForce};
+use control::{Command, Controller, Cycle, InForce, State};
 use journal::{Health, Writer};
 use live::{Loop, Mode, Target};
 use parking_lot::Mutex;
@@ -95,7 +97,8 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     local.scale_to(first).await?;
 
     let (commands, commands_in) = mpsc::channel(ORDERS_MAX);
-    let reload = orders::reload(args, config.clone(), commands.clone());
+    let balancing = balancing::Desk::of_fleet(proxy.router(), clock, &config.balancer, &steering);
+    let reload = orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing));
     let board = Arc::new(Board::new());
     board.restore(past.cycles);
     let writer = writer.map(|writer| Arc::new(Mutex::new(Some(writer))));
@@ -108,6 +111,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         commands: &commands,
         stop: &stop,
         reload: &reload,
+        balancing,
         health: writer.as_ref().and_then(health),
     });
     let admin_stop = CancellationToken::new();
@@ -125,7 +129,8 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         mode: if config.dry_run { Mode::Recommend } else { Mode::Act },
         clock,
     };
-    let turning = tokio::spawn(turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone())));
+    let turning =
+        tokio::spawn(turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool)));
     Ok(Running {
         listen: proxy.local_addr(),
         admin: admin_server.local_addr,
@@ -195,9 +200,14 @@ fn health(writer: &Arc<Mutex<Option<Writer>>>) -> Option<Arc<dyn Fn() -> Health 
     Some(health)
 }
 
-/// Every cycle goes to the journal and to the board, from which all faces draw.
-fn emit(board: Arc<Board>, writer: Option<Arc<Mutex<Option<Writer>>>>) -> impl FnMut(Cycle) {
+/// Every cycle goes to the journal and to the board, from which all faces draw; and the balancer
+/// learns from it which of the workers that drain cannot be expected to answer any more.
+fn emit(board: Arc<Board>, writer: Option<Arc<Mutex<Option<Writer>>>>, pool: Arc<Pool>) -> impl FnMut(Cycle) {
     move |cycle| {
+        if let Cycle::Decided { seen, .. } = &cycle {
+            let hung = seen.workers.iter().filter(|worker| worker.state == State::Unhealthy);
+            pool.give_up(&hung.map(|worker| worker.id).collect::<Vec<_>>());
+        }
         if let Some(writer) = &writer
             && let Some(writer) = writer.lock().as_ref()
         {
@@ -315,6 +325,7 @@ struct PortParts<'a> {
     commands: &'a mpsc::Sender<Command>,
     stop: &'a CancellationToken,
     reload: &'a orders::Reload,
+    balancing: Arc<balancing::Desk>,
     health: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
 }
 
@@ -332,6 +343,7 @@ fn ports(parts: PortParts<'_>) -> Arc<Ports> {
             reload: Arc::clone(parts.reload),
             runtime: tokio::runtime::Handle::current(),
         }),
+        balancing: parts.balancing,
         logs: Arc::new(logs::Shelf(Arc::clone(parts.steering.outputs()))),
         record: parts.health,
         in_force: InForce {

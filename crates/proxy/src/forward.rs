@@ -70,7 +70,8 @@ async fn exchange(
             return refuse(&thread, refusal, arrival, turn, None);
         }
     };
-    let mut body = RequestBody::new(incoming, thread.config.body_bytes_max, thread.clock, client.exchange());
+    let mut body =
+        RequestBody::new(incoming, thread.config().body_bytes_max, thread.clock, client.exchange());
     let answered = match admit(&thread, &head, &mut body).await {
         Ok(()) => send(&thread, &head, body, draw).await,
         Err(failure) => Err(failure),
@@ -83,7 +84,7 @@ async fn exchange(
         Ok(mut answer) => {
             headers::answer(&mut answer.headers, answer.status, &head.request_id);
             stickiness::remember(&thread, &mut answer, stick_to);
-            if thread.config.server_timing {
+            if thread.config().server_timing {
                 timing::say(&mut answer, arrival.at(), thread.clock.now());
             }
             pass_on(thread, answer, to_client, arrival, turn)
@@ -95,7 +96,7 @@ async fn exchange(
 async fn send(thread: &Thread, head: &Head, body: RequestBody, draw: Draw) -> Result<Answer, Failure> {
     thread.retries.borrow_mut().earn(draw.at);
     let sent = retry::send(thread, head, body, draw);
-    let Some(patience) = thread.config.request_timeout else { return sent.await };
+    let Some(patience) = thread.config().request_timeout else { return sent.await };
     thread.clock.timeout(patience, sent).await.unwrap_or_else(|_| {
         let text = format!("no worker began to answer within {patience:?}");
         Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "deadline", text).into())
@@ -137,11 +138,11 @@ fn pass_on(
 /// Refuses a body that says it is too long; holds a short one that may have to be sent again.
 async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(), Failure> {
     let length = body.length();
-    if length.zip(thread.config.body_bytes_max).is_some_and(|(length, max)| length > max) {
+    if length.zip(thread.config().body_bytes_max).is_some_and(|(length, max)| length > max) {
         return Err(BodyFault::TooLarge.into());
     }
     if head.is_idempotent() && !body.is_whole() && length.is_some_and(RequestBody::can_be_held) {
-        let held = thread.clock.timeout(thread.config.header_timeout, body.read_ahead()).await;
+        let held = thread.clock.timeout(thread.config().header_timeout, body.read_ahead()).await;
         held.map_err(|_| retry::body_too_slow())??;
     }
     Ok(())

@@ -31,6 +31,7 @@ mod refusal;
 mod retire;
 mod retry;
 mod serve;
+mod settings;
 mod strict;
 mod tls;
 mod tunnel;

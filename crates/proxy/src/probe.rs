@@ -10,10 +10,15 @@ use clock::Clock;
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 use jiff::Timestamp;
+use tokio::sync::watch;
 use traffic::{Address, Backend, Matcher, ProbeCount, Probed, WorkerId};
 
 use crate::body::RequestBody;
 use crate::serve::Thread;
+use crate::settings::Settings;
+
+/// How soon a backend that has just been routed is found to be there.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How backends are probed; the words are those of an ALB's target group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,12 +72,21 @@ impl HealthCheck {
     }
 }
 
-/// Probes every routed backend until its task is dropped.
-pub(crate) async fn run(thread: Rc<Thread>, check: HealthCheck) {
+/// Probes every routed backend as the settings say, until its task is dropped.
+pub(crate) async fn run(thread: Rc<Thread>, mut settings: watch::Receiver<Arc<Settings>>) {
     let counts: Rc<RefCell<HashMap<WorkerId, Probing>>> = Rc::default();
-    let check = Rc::new(check);
     loop {
+        let check = settings.borrow_and_update().config.health_check.clone();
         let ready = thread.pool.ready();
+        let Some(check) = check.map(Rc::new) else {
+            // Probed no more, they are all in service as far as probes go.
+            counts.borrow_mut().clear();
+            ready.iter().for_each(|backend| backend.set_probed(Probed::Unprobed));
+            if settings.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
         counts.borrow_mut().retain(|id, _| ready.iter().any(|backend| backend.id() == *id));
         for backend in ready.iter() {
             let (thread, check, counts) = (Rc::clone(&thread), Rc::clone(&check), Rc::clone(&counts));
@@ -90,7 +104,12 @@ pub(crate) async fn run(thread: Rc<Thread>, check: HealthCheck) {
                 take_up(&thread, &backend, verdict);
             });
         }
-        thread.clock.sleep(check.interval.max(check.timeout)).await;
+        let wait = check.interval.max(check.timeout);
+        tokio::select! {
+            () = thread.clock.sleep(wait) => {}
+            () = newcomers(&thread, &ready) => {}
+            changed = settings.changed() => if changed.is_err() { return },
+        }
     }
 }
 
@@ -111,6 +130,14 @@ impl Probing {
             return self.count.verdict();
         }
         self.count.record(result)
+    }
+}
+
+/// Resolves when there are backends that were not there before: they are not to wait for a turn.
+async fn newcomers(thread: &Thread, known: &[Arc<Backend>]) {
+    let is_known = |backend: &Arc<Backend>| known.iter().any(|other| other.id() == backend.id());
+    while thread.pool.ready().iter().all(is_known) {
+        thread.clock.sleep(LOOK_EVERY).await;
     }
 }
 

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use traffic::pool::AlreadyWatched;
 use traffic::{Backend, Pool, Route, Watcher, WorkerId};
 
+use crate::Config;
+use crate::settings::Settings;
 use crate::waiting::Waiting;
 
 /// Called with each retired worker that has no request left: once a retirement, and not after it
@@ -29,17 +31,19 @@ struct Shared {
     on_drained: DrainNotice,
     /// Moves when workers were retired, so that each thread closes its idle connections to them.
     retirements: watch::Sender<()>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
 impl Router {
     pub(crate) fn new(
+        settings: Settings,
         pool: Arc<Pool>,
         waiting: Arc<Waiting>,
         clock: Clock,
         on_drained: DrainNotice,
     ) -> Result<Self, AlreadyWatched> {
-        let retirements = watch::Sender::new(());
-        let shared = Arc::new(Shared { pool, waiting, clock, on_drained, retirements });
+        let (retirements, settings) = (watch::Sender::new(()), watch::Sender::new(Arc::new(settings)));
+        let shared = Arc::new(Shared { pool, waiting, clock, on_drained, retirements, settings });
         let watcher: Arc<dyn Watcher> = shared.clone();
         shared.pool.watch(Arc::downgrade(&watcher))?;
         Ok(Self { shared })
@@ -58,6 +62,27 @@ impl Router {
             self.shared.retirements.send_replace(());
         }
         retired
+    }
+
+    /// Changes settings under load: requests that come in from now on, and what of those under way
+    /// is still to be decided, go by the new ones. Where it listens, its threads and its seed stay.
+    pub fn change(&self, change: impl FnOnce(&mut Config)) {
+        self.shared.settings.send_modify(|settings| {
+            let mut config = settings.config.clone();
+            change(&mut config);
+            self.shared.waiting.set_max(config.queue_max);
+            *settings = Arc::new(settings.changed(config, self.shared.clock));
+        });
+        self.shared.vacated();
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Config {
+        self.shared.settings.borrow().config.clone()
+    }
+
+    pub(crate) fn settings(&self) -> watch::Receiver<Arc<Settings>> {
+        self.shared.settings.subscribe()
     }
 
     /// The pool behind it.

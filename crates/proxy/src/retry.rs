@@ -17,9 +17,12 @@ use crate::upstream::Sender;
 mod attempt;
 mod lease;
 
-/// An idempotent request may reach this many workers: two kills in a row are survived, and a
-/// request that itself kills workers does not kill all of them.
-const SENT_MAX: u32 = 3;
+/// An idempotent request whose worker dies over it goes on to the next while the retry budget pays,
+/// but in a pool of more than this not to the last one that is left: a request that itself kills
+/// workers does not kill all of them.
+const SENT_MIN: usize = 3;
+/// This many deaths in a row are beyond chance in a pool of any size.
+const SENT_MAX: usize = 8;
 /// A request that reached no worker is tried again until its waiting time is used up; with the
 /// pauses below that is far fewer than this.
 const UNSENT_MAX: u32 = 64;
@@ -102,10 +105,11 @@ pub(crate) async fn send(
     draw: Draw,
 ) -> Result<Answer, Failure> {
     let mut body = Some(body);
-    let mut patience = thread.config.queue_timeout;
+    let mut patience = thread.config().queue_timeout;
     let mut queued = Duration::ZERO;
     let mut avoid = None;
     let (mut sent, mut unsent) = (0, 0);
+    let sent_max = (thread.pool.ready().len().saturating_sub(1)).clamp(SENT_MIN, SENT_MAX);
     loop {
         let before = patience;
         let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
@@ -129,14 +133,14 @@ pub(crate) async fn send(
             Fault::Broke(cause) => {
                 lease.finish(thread.clock.now(), Outcome::Broken);
                 sent += 1;
-                let may_again = sent < SENT_MAX && head.is_idempotent() && body.is_some();
+                let may_again = sent < sent_max && head.is_idempotent() && body.is_some();
                 if !may_again || !thread.retries.borrow_mut().spend(thread.clock.now()) {
                     return Err(bad_gateway(worker, "worker_failed", &cause));
                 }
             }
             Fault::TooSlow => {
                 lease.finish(thread.clock.now(), Outcome::Broken);
-                return Err(too_slow(worker, thread.config.first_byte_timeout));
+                return Err(too_slow(worker, thread.config().first_byte_timeout));
             }
         }
         avoid = Some(worker);

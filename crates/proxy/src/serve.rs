@@ -22,9 +22,10 @@ use traffic::{Meter, Pool, RateLimit, RetryBudget, Shard};
 
 use crate::downstream::{self, Door};
 use crate::retire::{DrainNotice, Router};
+use crate::settings::{InForce, Settings};
 use crate::upstream::Connections;
 use crate::waiting::Waiting;
-use crate::{Config, listen, probe};
+use crate::{Config, listen, probe, settings};
 
 /// How often, within the time that a connection to a worker may be idle, a thread looks for such
 /// as have been: one is closed at most a quarter late.
@@ -84,7 +85,7 @@ pub(crate) type Rates = Mutex<RateLimit<IpAddr>>;
 
 /// What a thread's requests share.
 pub(crate) struct Thread {
-    pub(crate) config: Config,
+    pub(crate) in_force: InForce,
     pub(crate) clock: Clock,
     pub(crate) pool: Arc<Pool>,
     pub(crate) waiting: Arc<Waiting>,
@@ -95,10 +96,16 @@ pub(crate) struct Thread {
     /// Where TLS is spoken, if it is.
     pub(crate) tls_port: u16,
     pub(crate) retries: RefCell<RetryBudget>,
-    pub(crate) rates: Option<Arc<Rates>>,
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+}
+
+impl Thread {
+    /// The settings as they are now.
+    pub(crate) fn config(&self) -> Rc<Settings> {
+        self.in_force.get()
+    }
 }
 
 /// What a thread is started with.
@@ -110,7 +117,7 @@ struct Seed {
     waiting: Arc<Waiting>,
     shard: Arc<Shard>,
     permits: Arc<Semaphore>,
-    rates: Option<Arc<Rates>>,
+    settings: watch::Receiver<Arc<Settings>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
     /// A listener whose clients are sent to the other.
@@ -139,12 +146,10 @@ impl Proxy {
         let local_addr = listeners[0].local_addr().map_err(not_listening)?;
         let mut redirecting = listen::bind_redirect(config.redirect_from)?;
         let waiting = Arc::new(Waiting::new(config.queue_max));
-        let router = Router::new(Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
+        let settings = Settings::new(config.clone(), clock);
+        let router = Router::new(settings, Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
         let permits = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
-        let rates = config
-            .rate_limit
-            .map(|rate| Arc::new(Mutex::new(RateLimit::new(rate.per_second, rate.burst, clock.now()))));
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
         let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -156,7 +161,7 @@ impl Proxy {
                 waiting: Arc::clone(&waiting),
                 shard: meter.shard(index),
                 permits: Arc::clone(&permits),
-                rates: rates.clone(),
+                settings: proxy.router.settings(),
                 retirements: proxy.router.retirements(),
                 local_addr,
                 // One thread will do: each client comes there once.
@@ -258,8 +263,7 @@ async fn serve(
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
         tls_port: local_addr.port(),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
-        rates: seed.rates.clone(),
-        config: seed.config.clone(),
+        in_force: InForce::new(Settings::clone(&seed.settings.borrow())),
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),
         waiting: Arc::clone(&seed.waiting),
@@ -268,11 +272,10 @@ async fn serve(
         stopping: seed.stopping.clone(),
     });
     let _ = started.send(Ok(()));
-    if seed.index == 0
-        && let Some(check) = seed.config.health_check.clone()
-    {
-        tokio::task::spawn_local(probe::run(Rc::clone(&thread), check));
+    if seed.index == 0 {
+        tokio::task::spawn_local(probe::run(Rc::clone(&thread), seed.settings.clone()));
     }
+    tokio::task::spawn_local(settings::follow(Rc::clone(&thread), seed.settings.clone()));
     tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
     let front = accept(&thread, listener, permits, Door::Front);
     match redirecting {
@@ -333,7 +336,7 @@ fn welcome(
 
 /// Closes idle connections to workers: at once when workers retire, else when their time is up.
 async fn sweep(thread: Rc<Thread>, mut retirements: watch::Receiver<()>) {
-    let every = (thread.config.upstream_idle_timeout / SWEEPS_PER_TIMEOUT).max(SWEEP_EVERY_MIN);
+    let every = (thread.config().upstream_idle_timeout / SWEEPS_PER_TIMEOUT).max(SWEEP_EVERY_MIN);
     loop {
         // An error means that the router is gone, and with it the thread's reason to be.
         match thread.clock.timeout(every, retirements.changed()).await {

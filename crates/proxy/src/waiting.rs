@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use jiff::Timestamp;
@@ -17,7 +19,7 @@ use traffic::{Draw, Lease, Pool, WorkerId};
 #[derive(Debug)]
 pub(crate) struct Waiting {
     queue: Mutex<Queue>,
-    max: usize,
+    max: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +42,12 @@ pub(crate) struct Full;
 
 impl Waiting {
     pub(crate) fn new(max: usize) -> Self {
-        Self { queue: Mutex::default(), max }
+        Self { queue: Mutex::default(), max: AtomicUsize::new(max) }
+    }
+
+    /// Changes how many may wait; those who do stay.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Relaxed);
     }
 
     /// Takes a place at the end of the queue. If there is room for the request already, the
@@ -54,7 +61,7 @@ impl Waiting {
         let (grant, granted) = oneshot::channel();
         let number = {
             let mut queue = self.queue.lock();
-            if queue.requests.len() >= self.max {
+            if queue.requests.len() >= self.max.load(Relaxed) {
                 return Err(Full);
             }
             let number = queue.next_ticket;

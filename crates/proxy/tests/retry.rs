@@ -110,7 +110,17 @@ async fn a_request_that_kills_workers_does_not_kill_all_of_them() {
     let answer = balancer.get("/").await;
     assert_eq!(answer.status, 502);
     assert!(answer.body.ends_with("closed the connection before answering\n"), "{}", answer.body);
-    assert_eq!(workers.iter().map(|worker| worker.seen().len()).sum::<usize>(), 3);
+    assert_eq!(workers.iter().map(|worker| worker.seen().len()).sum::<usize>(), 4, "of five");
+}
+
+#[tokio::test]
+async fn three_workers_that_die_at_once_are_not_noticed() {
+    let dead = [dying("").await, dying("").await, dying("").await];
+    let good = [Worker::answering("good").await, Worker::answering("good").await];
+    let balancer = rotating(&[&dead[0], &dead[1], &dead[2], &good[0], &good[1]]);
+    let answer = balancer.get("/").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "good"));
+    assert_eq!(balancer.reading().retries, 3);
 }
 
 #[tokio::test]

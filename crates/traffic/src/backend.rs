@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 
@@ -30,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: CachePadded<AtomicU32>,
     pub(crate) in_flight_max: AtomicU32,
     pub(crate) slow_start_micros: AtomicU64,
-    pub(crate) ejection: Ejection,
+    pub(crate) ejection: ArcSwap<Ejection>,
 }
 
 /// One worker in a [`Pool`]. It outlives its route: requests in flight and counts survive every
@@ -47,6 +48,7 @@ pub struct Backend {
     latency_at_micros: AtomicI64,
     in_flight: CachePadded<AtomicU32>,
     retired: AtomicBool,
+    given_up: AtomicBool,
     requests: AtomicU64,
     failures: AtomicU64,
     service_nanos: AtomicU64,
@@ -68,6 +70,7 @@ impl Backend {
             latency_at_micros: AtomicI64::new(NEVER),
             in_flight: CachePadded::new(AtomicU32::new(0)),
             retired: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             service_nanos: AtomicU64::new(0),
@@ -177,6 +180,15 @@ impl Backend {
     /// Whether it has been taken out of the routes: it gets no new request.
     pub fn is_retired(&self) -> bool {
         self.retired.load(SeqCst)
+    }
+
+    /// Whether it is not expected to answer the requests that it still has: it hangs, or is gone.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Relaxed) || self.health.probed().is_silent()
+    }
+
+    pub(crate) fn set_given_up(&self, given_up: bool) {
+        self.given_up.store(given_up, Relaxed);
     }
 
     /// Requests it has ended since it was first routed, well or badly; cancelled ones do not count.
@@ -293,7 +305,7 @@ impl Backend {
 
     /// Takes it into account for its health that it has failed a request or not.
     pub(crate) fn judge(&self, at: Timestamp, failed: bool) {
-        if self.health.record(failed, at, &self.shared.ejection)
+        if self.health.record(failed, at, &self.shared.ejection.load())
             && !self.health.is_ejected(at)
             && let Some(pool) = self.pool.upgrade()
         {

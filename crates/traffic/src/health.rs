@@ -73,6 +73,11 @@ impl Probed {
     fn is_in_service(self) -> bool {
         matches!(self, Self::Unprobed | Self::Healthy)
     }
+
+    /// Whether nothing came back at all.
+    pub(crate) fn is_silent(self) -> bool {
+        matches!(self, Self::TimedOut | Self::Failed)
+    }
 }
 
 /// One backend's line in a listing of target health.

@@ -108,7 +108,7 @@ impl Pool {
             waiting: CachePadded::default(),
             in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
             slow_start_micros: AtomicU64::new(0),
-            ejection,
+            ejection: ArcSwap::from_pointee(ejection),
         });
         Arc::new_cyclic(|this| Self {
             ready: ArcSwap::default(),
@@ -146,6 +146,7 @@ impl Pool {
                 Some(known) => {
                     known.update(route);
                     known.set_retired(false);
+                    known.set_given_up(false);
                     known
                 }
                 None => Arc::new(Backend::new(route, Arc::clone(&self.shared), self.this.clone())),
@@ -178,6 +179,27 @@ impl Pool {
     pub fn set_in_flight_max(&self, in_flight_max: Option<NonZeroU32>) {
         self.shared.in_flight_max.store(in_flight_max.map_or(u32::MAX, NonZeroU32::get), SeqCst);
         self.vacated();
+    }
+
+    /// Changes when a backend's own answers take it out of service.
+    pub fn set_ejection(&self, ejection: Ejection) {
+        self.shared.ejection.store(Arc::new(ejection));
+    }
+
+    /// Says that these retired backends are not expected to answer the requests that they still
+    /// have, so that those that may be repeated go elsewhere. A backend that is routed is not given
+    /// up: whoever routes it believes in it.
+    pub fn give_up(&self, ids: &[WorkerId]) {
+        let roster = self.roster.lock();
+        let given_up = roster.draining.iter().filter(|backend| ids.contains(&backend.id()));
+        given_up.for_each(|backend| backend.set_given_up(true));
+    }
+
+    /// A backend that is routed or still drains.
+    pub fn backend(&self, id: WorkerId) -> Option<Arc<Backend>> {
+        let roster = self.roster.lock();
+        let mut all = roster.routed.iter().chain(&roster.draining);
+        all.find(|backend| backend.id() == id).map(Arc::clone)
     }
 
     /// How long after its first request a backend takes less than its share; zero for not at all.
@@ -236,7 +258,7 @@ impl Pool {
         let left = others().filter(|other| other.is_in_service(at)).count();
         let sound = others().filter(|other| other.is_in_service(at) && !other.health().is_failing()).count();
         if left * 2 >= roster.routed.len() && sound * 2 >= left && left > 0 {
-            backend.health().eject(at, &self.shared.ejection);
+            backend.health().eject(at, &self.shared.ejection.load());
         }
     }
 

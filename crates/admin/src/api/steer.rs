@@ -16,8 +16,8 @@ use crate::events::order_text;
 use crate::failure::Failure;
 use crate::orders::{Accepted, BoostOrder, PauseOrder, PlainOrder, ScaleOrder};
 
-type Body = Result<Bytes, BytesRejection>;
-type Answer = Result<(StatusCode, Json<Accepted>), Failure>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
+pub(super) type Answer = Result<(StatusCode, Json<Accepted>), Failure>;
 
 pub(super) async fn scale(State(app): State<Arc<App>>, body: Body) -> Answer {
     let example = r#"send {"replicas":3}, {"replicas":"+1"} or {"replicas":"max","hold_s":120}"#;
@@ -73,16 +73,16 @@ fn pass_on(app: &App, command: Command) -> Answer {
     Ok(accepted(text, until))
 }
 
-fn accepted(text: String, until: Option<Timestamp>) -> (StatusCode, Json<Accepted>) {
+pub(super) fn accepted(text: String, until: Option<Timestamp>) -> (StatusCode, Json<Accepted>) {
     (StatusCode::ACCEPTED, Json(Accepted { text, until }))
 }
 
-fn required<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
+pub(super) fn required<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
     read(body)?.ok_or_else(|| Failure::bad_request("the order has no body"))
 }
 
 /// Reads JSON whatever its content type claims: `curl -d` claims a form. `None`: no body.
-fn read<T: DeserializeOwned>(body: Body) -> Result<Option<T>, Failure> {
+pub(super) fn read<T: DeserializeOwned>(body: Body) -> Result<Option<T>, Failure> {
     let body = body.map_err(|error| Failure::new(error.status(), error.body_text()))?;
     if body.trim_ascii().is_empty() {
         return Ok(None);

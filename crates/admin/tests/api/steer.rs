@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admin::{ClientError, PauseOrder};
+use admin::{BalancerOrder, ClientError, Length, PauseOrder};
 use control::ScaleTo;
 
 use crate::support::pool;
@@ -63,4 +63,30 @@ async fn refusals_say_why() {
     *pool.notes.busy.lock() = true;
     let error = pool.client.resume().await.unwrap_err();
     assert!(matches!(error, ClientError::Refused { status: 503, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_balancer_is_changed_by_order() {
+    let pool = pool(0).await;
+    assert_eq!(pool.client.balancer().await.unwrap().algorithm, "least_connections");
+    assert_eq!(pool.client.targets().await.unwrap(), []);
+    let order = BalancerOrder {
+        queue: Some(8),
+        queue_timeout: Some(Length(Duration::from_secs(2))),
+        ..BalancerOrder::default()
+    };
+    pool.client.change_balancer(&order).await.unwrap();
+    pool.client.weigh("w1", Some(3)).await.unwrap();
+    pool.client.weigh("w1", None).await.unwrap();
+    assert_eq!(pool.client.add_backend("127.0.0.1:1").await.unwrap().text, "w7 is balanced over");
+    pool.client.remove_backend("w1").await.unwrap();
+    let taken = pool.notes.taken.lock().clone();
+    assert_eq!(serde_json::from_str::<BalancerOrder>(&taken[0]).unwrap(), order);
+    assert_eq!(taken[1..], ["weigh Some(3) w1", "weigh None w1", "add 127.0.0.1:1", "remove w1"]);
+    assert_eq!(pool.post("/api/v1/balancer", r#"{"queue_timeout":2.5}"#).await.0, 202);
+    assert_eq!(pool.post("/api/v1/balancer", r#"{"algorithm":"none"}"#).await.0, 400);
+    assert_eq!(pool.post("/api/v1/balancer", r#"{"algoritm":"none"}"#).await.0, 400);
+    assert_eq!(pool.post("/api/v1/workers/w1/weight", "{}").await.0, 400);
+    let refused = pool.client.remove_backend("w9").await.unwrap_err();
+    assert!(matches!(refused, ClientError::NotFound { .. }), "{refused}");
 }

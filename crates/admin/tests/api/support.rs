@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AdminConfig, Board, Client, Handle, LogLine, Logs, Orders, OrdersError, Ports, Totals};
+use admin::{
+    AdminConfig, BackendOrder, BalancerOrder, BalancerSettings, Balancing, Board, Client, Handle, LogLine,
+    Logs, Orders, OrdersError, Ports, TargetSeen, Totals,
+};
 use clock::Clock;
 use control::{Command, Cycle, InForce};
 use futures_util::StreamExt;
@@ -126,6 +129,36 @@ impl Orders for Notes {
     }
 }
 
+impl Balancing for Notes {
+    fn settings(&self) -> BalancerSettings {
+        BalancerSettings { algorithm: "least_connections".to_owned(), ..BalancerSettings::default() }
+    }
+
+    fn change(&self, order: &BalancerOrder) -> Result<(), OrdersError> {
+        if order.algorithm.as_deref() == Some("none") {
+            return Err(OrdersError::Bad("`none` is no balancing algorithm".to_owned()));
+        }
+        self.note(serde_json::to_string(order).unwrap())
+    }
+
+    fn weigh(&self, worker: &str, weight: Option<u32>) -> Result<(), OrdersError> {
+        self.known(&format!("weigh {weight:?}"), worker)
+    }
+
+    fn add(&self, order: &BackendOrder) -> Result<String, OrdersError> {
+        self.note(format!("add {}", order.backend))?;
+        Ok("w7".to_owned())
+    }
+
+    fn remove(&self, worker: &str) -> Result<(), OrdersError> {
+        self.known("remove", worker)
+    }
+
+    fn targets(&self) -> Vec<TargetSeen> {
+        Vec::new()
+    }
+}
+
 struct Output;
 
 fn line(number: usize) -> LogLine {
@@ -161,7 +194,7 @@ pub(crate) async fn pool(seconds: u64) -> Pool {
 /// The same behind a token.
 pub(crate) async fn pool_with(seconds: u64, token: Option<&str>) -> Pool {
     let notes = Arc::new(Notes::default());
-    let ports = Ports { orders: notes.clone(), ..ports() };
+    let ports = Ports { orders: notes.clone(), balancing: notes.clone(), ..ports() };
     let board = Arc::clone(&ports.board);
     let config = AdminConfig {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -182,6 +215,7 @@ pub(crate) fn ports() -> Ports {
         board: Arc::new(Board::new()),
         totals: Arc::new(totals),
         orders: Arc::new(Notes::default()),
+        balancing: Arc::new(Notes::default()),
         logs: Arc::new(Output),
         record: Some(Arc::new(|| journal::Health { recorded: 7, dropped: 0, error: None })),
         in_force: InForce {

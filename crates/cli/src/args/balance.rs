@@ -16,7 +16,7 @@ pub(crate) struct BackendArg {
 }
 
 /// Arguments of `balance`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   autoscale balance --listen 127.0.0.1:8000 --backend 127.0.0.1:5001 --backend 127.0.0.1:5002
   autoscale balance --backend 127.0.0.1:5001,weight=3 --backend unix:/run/app.sock --algorithm weighted_round_robin

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clock::Clock;
 use proxy::Proxy;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use traffic::{Meter, Route, WorkerId};
+use traffic::Meter;
 
-use crate::args::{BackendArg, BalanceArgs};
+use crate::args::BalanceArgs;
 use crate::config::resolve_balance;
 use crate::failure::{FAILED, Hint, coded};
+use crate::wiring::balancing::Desk;
 use crate::{output, shutdown, wiring};
 
 /// Time that requests in flight get at the end, before connections are cut.
@@ -28,11 +31,13 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
     let seed = clock.now().as_microsecond().unsigned_abs();
     let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
-    let transport = &config.balancer.transport;
-    let secure = wiring::tls::settle(transport, &mut settings)?;
+    let transport = config.balancer.transport.clone();
+    let secure = wiring::tls::settle(&transport, &mut settings)?;
     let proxy = Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::new(|_| {}))
         .map_err(|error| coded(error.into(), "choose another address with --listen", FAILED))?;
-    proxy.router().replace(&routes(&config.backends));
+    let desk = Desk::of_servers(proxy.router(), clock, config.balancer, &config.backends);
+    let balancing = Arc::new(desk);
+    let reload = wiring::reload_balance(args.clone(), Arc::clone(&balancing));
     let stop = CancellationToken::new();
     let admin = wiring::fixed::start(wiring::fixed::Parts {
         admin: config.admin,
@@ -40,13 +45,16 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
         meter,
         clock,
         stop: stop.clone(),
+        balancing,
+        reload: Arc::clone(&reload),
     })
     .await?;
     shutdown::listen(stop.clone())?;
+    listen_to_reload(reload)?;
     if let Some((secure, files)) = secure.zip(transport.tls.clone()) {
         wiring::tls::watch(secure, files, clock, stop.clone())?;
     }
-    let scheme = wiring::tls::scheme(transport);
+    let scheme = wiring::tls::scheme(&transport);
     output::line(&format!("listening on {scheme}://{}", proxy.local_addr()));
     output::line(&format!("admin on http://{}", admin.local_addr));
     stop.cancelled().await;
@@ -58,12 +66,16 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn routes(backends: &[BackendArg]) -> Vec<Route> {
-    let route = |(slot, backend): (u32, &BackendArg)| Route {
-        id: WorkerId { slot, run: 1 },
-        address: backend.address.clone(),
-        weight: backend.weight,
-        version: backend.version,
-    };
-    (1..).zip(backends).map(route).collect()
+/// HUP reads the file again.
+fn listen_to_reload(reload: wiring::Reload) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("signals cannot be heard")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            output::complain(&match reload("signal HUP") {
+                Ok(said) => format!("note: {said}"),
+                Err(error) => format!("error: {error:#}"),
+            });
+        }
+    });
+    Ok(())
 }

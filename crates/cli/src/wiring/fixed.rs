@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use traffic::{Backend, Meter, Pool};
 
-use super::orders::slot;
-use super::source;
+use super::orders::{Reload, slot};
+use super::{balancing, source};
 use crate::config::Admin;
 use crate::failure::{FAILED, Hint, coded};
 
@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) meter: Arc<Meter>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
+    pub(crate) balancing: Arc<balancing::Desk>,
+    pub(crate) reload: Reload,
 }
 
 /// The admin API and the loop behind it, at work.
@@ -54,7 +56,7 @@ impl Watch {
 
 /// Starts to watch.
 pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
-    let Parts { admin, pool, meter, clock, stop } = parts;
+    let Parts { admin, pool, meter, clock, stop, balancing, reload } = parts;
     let backends = u32::try_from(pool.ready().len()).unwrap_or(u32::MAX);
     let policy = PolicyConfig { name: "threshold".to_owned(), settings: serde_json::Map::new() };
     let control =
@@ -67,7 +69,8 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
             let meter = Arc::clone(&meter);
             Arc::new(move || source::totals(&meter.read(clock.now())))
         },
-        orders: Arc::new(Desk { pool: Arc::clone(&pool), stop }),
+        orders: Arc::new(Desk { pool: Arc::clone(&pool), stop, reload }),
+        balancing,
         logs: Arc::new(NoLogs),
         record: None,
         in_force: InForce {
@@ -159,6 +162,7 @@ impl Target for Fixed {
 struct Desk {
     pool: Arc<Pool>,
     stop: CancellationToken,
+    reload: Reload,
 }
 
 impl Orders for Desk {
@@ -186,7 +190,7 @@ impl Orders for Desk {
     }
 
     fn reload(&self) -> Result<(), OrdersError> {
-        Err(OrdersError::Refused("there is no configuration file".to_owned()))
+        (self.reload)("admin API").map(drop).map_err(|error| OrdersError::Refused(format!("{error:#}")))
     }
 }
 

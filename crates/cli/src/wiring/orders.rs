@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::RunArgs;
+use super::balancing;
+use crate::args::{BalanceArgs, RunArgs};
 use crate::config::{self, Config};
 use crate::output;
 
@@ -90,25 +91,41 @@ pub(super) fn slot(worker: &str) -> Option<u32> {
 }
 
 /// Makes the function that a reload calls. What needs a restart is said, not silently left out.
-pub(super) fn reload(args: RunArgs, started_with: Config, commands: mpsc::Sender<Command>) -> Reload {
+pub(super) fn reload(
+    args: RunArgs,
+    started_with: Config,
+    commands: mpsc::Sender<Command>,
+    balancing: Arc<balancing::Desk>,
+) -> Reload {
     let in_force = Mutex::new(started_with);
     Arc::new(move |by| {
         let next = config::reload(&args)?;
         let mut in_force = in_force.lock();
         let mut said = vec!["the configuration was read again".to_owned()];
-        let fixed = [
-            ("pool", in_force.pool != next.pool),
-            ("proxy", in_force.balancer != next.balancer),
-            ("admin", in_force.admin != next.admin),
-        ];
+        let fixed = [("pool", in_force.pool != next.pool), ("admin", in_force.admin != next.admin)];
         for (table, _) in fixed.iter().filter(|(_, differs)| *differs) {
             said.push(format!("[{table}] has changed and takes effect at the next start"));
         }
+        let fixed = balancing.apply(next.balancer)?;
+        said.extend(fixed.iter().map(|key| format!("{key} has changed and takes effect at the next start")));
         let config = Box::new(next.control.clone());
         commands
             .try_send(Command::Reload { config, by: by.to_owned() })
             .map_err(|_| anyhow::anyhow!("too many orders are waiting"))?;
         in_force.control = next.control;
+        Ok(said.join("; "))
+    })
+}
+
+/// The same for the balancer alone: its servers may come and go too.
+pub(crate) fn reload_balance(args: BalanceArgs, balancing: Arc<balancing::Desk>) -> Reload {
+    Arc::new(move |_| {
+        let next = config::resolve_balance(&args)
+            .map_err(|error| error.context("the new configuration is refused, the old one stays"))?;
+        let fixed = balancing.apply(next.balancer)?;
+        let (come, gone) = balancing.replace(&next.backends);
+        let mut said = vec![format!("the configuration was read again: {come} servers came, {gone} left")];
+        said.extend(fixed.iter().map(|key| format!("{key} has changed and takes effect at the next start")));
         Ok(said.join("; "))
     })
 }

@@ -37,7 +37,7 @@ pub(super) async fn serve(thread: &Rc<Thread>, mut stream: Stream, peer: &Rc<Pee
         // In a box: at rest, a connection does not pay for what it needs while it is busy.
         let Some(rested) = Box::pin(exchanges(thread, stream, peer)).await else { return };
         stream = rested;
-        if !rest::until_bytes(thread, &mut stream, thread.config.idle_timeout, false).await {
+        if !rest::until_bytes(thread, &mut stream, thread.config().idle_timeout, false).await {
             return;
         }
     }
@@ -46,7 +46,7 @@ pub(super) async fn serve(thread: &Rc<Thread>, mut stream: Stream, peer: &Rc<Pee
 /// Serves requests until there are none for a while; then the bare connection, or `None` if it is
 /// closed.
 async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Option<Stream> {
-    let (clock, config) = (thread.clock, &thread.config);
+    let (clock, config) = (thread.clock, thread.config());
     let client = Rc::new(Client::new(peer, clock));
     let (pulse, exchange) = (Arc::clone(&client.pulse), Arc::clone(&client.exchange));
     let service = service_fn({
@@ -95,7 +95,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
                 if stop_asked || (pulse.phase_age() >= REST_AFTER && leave()) {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
-                match pulse.judge(config) {
+                match pulse.judge(&thread.config()) {
                     Verdict::Wait(next) => check.set(clock.sleep(next.min(REST_AFTER))),
                     Verdict::Expired(Phase::Head) if !exchange.is_expired() => {
                         // The socket, asked again now, refuses in the request's stead.

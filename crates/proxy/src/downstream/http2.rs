@@ -40,7 +40,7 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until either side closes.
 pub(super) async fn serve(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) {
-    let (clock, config) = (thread.clock, &thread.config);
+    let (clock, config) = (thread.clock, thread.config());
     let streams = Rc::new(Streams::new(clock, config.send_timeout));
     let service = service_fn({
         let (thread, peer, streams) = (Rc::clone(thread), Rc::clone(peer), Rc::clone(&streams));

@@ -28,7 +28,7 @@ pub(super) enum Protocol {
 
 /// Waits for a client's first bytes and goes by them; `None` when the connection is over.
 pub(super) async fn open(thread: &Thread, mut stream: Stream, ip: IpAddr, door: Door) -> Option<Opened> {
-    let config = &thread.config;
+    let config = thread.config();
     if !rest::until_bytes(thread, &mut stream, config.header_timeout, true).await {
         return None;
     }

@@ -15,11 +15,12 @@ pub(super) fn admit(
     request: &Request<Incoming>,
     at: Timestamp,
 ) -> Result<(), Refusal> {
-    if !thread.config.allows(client.ip) {
+    if !thread.config().allows(client.ip) {
         let text = format!("{} may not ask here", client.ip);
         return Err(Refusal::new(StatusCode::FORBIDDEN, "not_allowed", text));
     }
-    let Some(rates) = &thread.rates else { return Ok(()) };
+    let settings = thread.config();
+    let Some(rates) = &settings.rates else { return Ok(()) };
     // Behind a trusted proxy, whoever it names last is who asks.
     let named = || {
         let list = request.headers().get_all("x-forwarded-for").iter().next_back()?;

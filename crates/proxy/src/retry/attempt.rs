@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use jiff::Timestamp;
-use traffic::{Backend, Lease, Probed};
+use traffic::{Backend, Lease};
 
 use super::{Answer, Content, Fault};
 use crate::body::{Progress, RequestBody};
@@ -125,8 +125,7 @@ async fn exchange(
     progress: &Rc<Progress>,
     watched: Option<&Backend>,
 ) -> Result<Response<Incoming>, Unanswered> {
-    let watched = watched.filter(|_| thread.config.health_check.is_some());
-    let patience = thread.config.first_byte_timeout;
+    let patience = thread.config().first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
     let mut answered = std::pin::pin!(sender.send(request));
     loop {
@@ -141,7 +140,7 @@ async fn exchange(
                 });
             }
             () = thread.clock.sleep_until(look_at(thread, watched, deadline)) => {
-                if watched.is_some_and(has_fallen) {
+                if watched.is_some_and(Backend::is_given_up) {
                     let cause = "fails its probes with the request unanswered".to_owned();
                     return Err(Unanswered::Failed(Fault::Broke(cause)));
                 }
@@ -168,10 +167,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 fn look_at(thread: &Thread, watched: Option<&Backend>, deadline: Timestamp) -> Timestamp {
     let soon = || thread.clock.now().saturating_add(LOOK_EVERY).unwrap_or(deadline);
     watched.map_or(deadline, |_| soon().min(deadline))
-}
-
-fn has_fallen(backend: &Backend) -> bool {
-    matches!(backend.probed(), Probed::TimedOut | Probed::Failed)
 }
 
 /// Whose fault a broken exchange is.
@@ -209,7 +204,7 @@ async fn receive(
         }
         Content::Tunnel(to_worker)
     } else if incoming.size_hint().exact().is_some_and(RequestBody::can_be_held) {
-        let bytes = hold(&mut incoming, thread.config.first_byte_timeout, thread).await?;
+        let bytes = hold(&mut incoming, thread.config().first_byte_timeout, thread).await?;
         thread.connections.give_back(lease.backend(), sender);
         Content::Held(bytes)
     } else {

@@ -96,13 +96,13 @@ impl Drop for Wait<'_> {
 fn queue_full(thread: &Thread) -> Failure {
     let text = format!(
         "{} requests wait for a worker already; hint: more workers, or fewer requests",
-        thread.config.queue_max
+        thread.config().queue_max
     );
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "queue_full", text).into()
 }
 
 fn too_late(thread: &Thread) -> Failure {
-    let (ready, patience) = (thread.pool.ready().len(), thread.config.queue_timeout);
+    let (ready, patience) = (thread.pool.ready().len(), thread.config().queue_timeout);
     let (code, text) = if ready == 0 {
         (
             "no_worker_ready",
