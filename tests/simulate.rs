@@ -30,3 +30,41 @@ async fn the_page_holds_everything_that_was_simulated() {
         bench.finish(["simulate", "--trace", "load.csv", "--policies", "hpa,threshold", "-o", "html"]);
     assert_eq!(printed.await.well(), page, "the same command twice, the same page");
 }
+
+#[tokio::test]
+async fn settings_are_searched_under_an_objective() {
+    let bench = bench_with_trace().await;
+    let words = ["tune", "--trace", "load.csv", "--slo", "late<2%", "--evaluations", "24", "-o", "json"];
+    let found = bench.finish(words).await.json();
+    let found = &found[0];
+    let spelled = found["spelled"].as_str().unwrap();
+    assert!(spelled.starts_with("hpa:"), "{found}");
+    assert!(found["objective"][0]["sure"].is_number(), "{found}");
+    // What was found can be typed as it is.
+    let again =
+        bench.finish(["simulate", "--trace", "load.csv", "--policies", spelled, "-o", "json"]).await.json();
+    assert_eq!(again[0]["policy"], spelled);
+    let refused = bench.finish(["tune", "--trace", "load.csv", "--slo", "nonsense<1"]).await;
+    let (code, complaint) = refused.failure();
+    assert_eq!(code, Some(2));
+    assert!(complaint.contains("`nonsense`") && complaint.contains("hint: "), "{complaint}");
+}
+
+#[tokio::test]
+async fn tests_of_policies_pass_or_end_with_99() {
+    let bench = bench_with_trace().await;
+    let file = |bound: &str| {
+        format!(
+            "[[test]]\ntrace = \"load.csv\"\npolicy = \"hpa,hpa_tuned\"\nstart_up = \"2s\"\nexpect = [\"{bound}\"]\n"
+        )
+    };
+    bench.write("fine.toml", &file("cost_ratio<3"));
+    let fine = bench.finish(["policy", "test", "fine.toml"]).await.well();
+    assert_eq!(fine.lines().filter(|line| line.starts_with("ok ")).count(), 2, "{fine}");
+    bench.write("broken.toml", &file("cost_ratio<1"));
+    let broken = bench.finish(["policy", "test", "broken.toml"]).await;
+    assert_eq!(broken.code(), Some(99), "{broken:#?}");
+    assert!(broken.stdout.contains("BROKEN"), "{broken:#?}");
+    bench.write("wrong.toml", &file("cost_ratio<1").replace("start_up", "startup"));
+    assert_eq!(bench.finish(["policy", "test", "wrong.toml"]).await.code(), Some(2));
+}

@@ -11,6 +11,7 @@ mod simulate;
 mod steer;
 mod tls;
 mod transport;
+mod tune;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKi
 pub(crate) use steer::{BoostArgs, PauseArgs};
 pub(crate) use tls::{TlsArgs, TlsCommand, TlsInitArgs};
 pub(crate) use transport::TransportArgs;
+pub(crate) use tune::{PolicyTestArgs, TuneArgs};
 
 /// Learn, test and prove autoscaling on your own machine.
 ///
@@ -97,6 +99,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Run policies on recorded load, in virtual time, against the best possible
     Simulate(Box<SimulateArgs>),
+    /// Find a policy's settings for recorded load
+    Tune(Box<TuneArgs>),
     /// Write a recorded run as one self-contained page
     Report(ReportArgs),
     /// Models of load: score, predict, train, keep

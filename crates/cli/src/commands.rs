@@ -18,4 +18,5 @@ mod steps;
 mod summary;
 pub(crate) mod tls;
 pub(crate) mod top;
+pub(crate) mod tune;
 pub(crate) mod worker;

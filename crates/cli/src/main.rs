@@ -60,6 +60,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Replay(args) => run::replay::run(&args),
         Command::Forecast(args) => run::forecast::run(&args),
         Command::Simulate(args) => run::simulate::run(&args),
+        Command::Tune(args) => run::tune::run(&args),
         Command::Report(args) => run::report::run(&args),
         Command::Decide(args) => run::decide::run(&args),
         Command::Policy(args) => run::policy::run(&args),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use control::{ConfigError, PolicyConfig};
 
+use crate::curve::Curve;
 use crate::des::{self, Des};
-use crate::fingerprint;
 use crate::fluid::{self, Driver};
 use crate::load::Load;
 use crate::number;
@@ -17,6 +17,7 @@ use crate::scenario::{Scenario, ScenarioError};
 use crate::score::{MadeFrom, Of, Score};
 use crate::tally::Tally;
 use crate::trace::Trace;
+use crate::tune;
 
 /// Someone who says how many workers there are, with the name used in results.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub enum ContestantKind {
     Static(u32),
     /// The constant number that turns out to be cheapest.
     BestStatic,
+    /// An HPA with the settings that turn out to be cheapest.
+    HpaTuned,
 }
 
 /// What is to be run: each contestant on each trace with each start-up delay.
@@ -93,6 +96,8 @@ struct Field<'a> {
     best_static: u32,
     constant: Tally,
     trace_hash: String,
+    hpa_tuned: Option<PolicyConfig>,
+    optimum_curve: Option<Box<Curve>>,
 }
 
 impl Contest<'_> {
@@ -154,12 +159,28 @@ impl Contest<'_> {
         let scenario = Scenario { start_up, ..self.scenario.clone() };
         let mut load = Load::new(trace, &scenario)?;
         load.columns = self.columns;
-        let wants_plan = self.contestants.iter().any(|contestant| contestant.kind == ContestantKind::Optimal);
+        let wants =
+            |kind: &ContestantKind| self.contestants.iter().any(|contestant| contestant.kind == *kind);
+        let wants_plan = wants(&ContestantKind::Optimal) || self.columns.is_some();
         let optimum = optimum::solve(&load, &scenario, wants_plan);
         let (best_static, _) = optimum::best_static(&load, &scenario);
         let constant = fluid::run(&load, &scenario, Driver::Static(best_static), None);
+        let optimum_curve =
+            self.columns.and_then(|_| fluid::run(&load, &scenario, Driver::Plan(&optimum.plan), None).curve);
+        let hpa_tuned =
+            wants(&ContestantKind::HpaTuned).then(|| tune::hpa_in_hindsight(&load, &scenario)).flatten();
         let trace_hash = trace.fingerprint();
-        Ok(Field { trace_hash, arrivals: &trace.arrivals, load, scenario, optimum, best_static, constant })
+        Ok(Field {
+            trace_hash,
+            hpa_tuned,
+            optimum_curve,
+            arrivals: &trace.arrivals,
+            load,
+            scenario,
+            optimum,
+            best_static,
+            constant,
+        })
     }
 }
 
@@ -172,6 +193,11 @@ impl Field<'_> {
             ContestantKind::Optimal => Driver::Plan(&self.optimum.plan),
             ContestantKind::Static(workers) => Driver::Static(*workers),
             ContestantKind::BestStatic => Driver::Static(self.best_static),
+            ContestantKind::HpaTuned => {
+                let config =
+                    self.hpa_tuned.clone().ok_or_else(|| ConfigError::UnknownPolicy("hpa".to_owned()))?;
+                Driver::Controller(Box::new(fluid::controller(config, &self.scenario)?))
+            }
         };
         let (load, scenario) = (&self.load, &self.scenario);
         let engine_asked = engine;
@@ -193,23 +219,30 @@ impl Field<'_> {
             optimal_cost: self.optimum.cost,
             constant: &self.constant,
             made_from: self.made_from(engine_asked),
+            chosen: self.chosen(&contestant.kind),
+            optimum_curve: self.optimum_curve.as_deref(),
         };
         Ok(tally.score(of, scenario))
     }
 }
 
 impl Field<'_> {
-    fn made_from(&self, engine: &Engine) -> MadeFrom {
-        let settings = format!("{:?} {engine:?}", self.scenario);
-        MadeFrom {
-            trace_hash: self.trace_hash.clone(),
-            config_hash: fingerprint::of(settings.bytes()),
-            seed: match engine {
-                Engine::Fluid => None,
-                Engine::Des { des, .. } => Some(des.seed),
-            },
-            code_version: env!("CARGO_PKG_VERSION"),
+    /// What a yardstick chose for this load.
+    fn chosen(&self, kind: &ContestantKind) -> Option<String> {
+        match kind {
+            ContestantKind::BestStatic => Some(format!("static:{}", self.best_static)),
+            ContestantKind::HpaTuned => self.hpa_tuned.as_ref().map(tune::space::spelled),
+            _ => None,
         }
+    }
+
+    fn made_from(&self, engine: &Engine) -> MadeFrom {
+        let seed = match engine {
+            Engine::Fluid => None,
+            Engine::Des { des, .. } => Some(des.seed),
+        };
+        let here = MadeFrom::here(&self.scenario, Some(&format!("{engine:?}")));
+        MadeFrom { trace_hash: self.trace_hash.clone(), seed, ..here }
     }
 }
 

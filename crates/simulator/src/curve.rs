@@ -2,7 +2,8 @@
 //! the run is.
 
 use crate::load::Load;
-use crate::number::{index, seconds};
+use crate::number::{count, index, seconds};
+use crate::tally::Stretch;
 
 /// Load and supply over the scored time, summed up in columns of equal width.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,10 @@ pub struct Column {
     pub ready: f64,
     /// Time with more load than workers for it, in seconds.
     pub violation_s: f64,
+    /// Load beyond what the ready workers carry, in worker-seconds.
+    pub late: f64,
+    /// Paid for, in worker-seconds.
+    pub billed: f64,
 }
 
 impl Column {
@@ -50,9 +55,18 @@ impl Curve {
         Self { from_s: seconds(from_ms), step_s: seconds(step_ms), columns, from_ms, step_ms }
     }
 
+    /// Enters what was paid for at this time although no pool kept it.
+    pub(crate) fn bill(&mut self, at_ms: u64, paid: f64) {
+        let place = at_ms.saturating_sub(self.from_ms) / self.step_ms;
+        if let Some(column) = self.columns.get_mut(index(place)) {
+            column.billed += paid;
+        }
+    }
+
     /// Enters a stretch of constant load and supply.
-    pub(crate) fn enter(&mut self, from_ms: u64, length_ms: u64, load: f64, ready: f64) {
-        let (mut at_ms, end_ms) = (from_ms.max(self.from_ms), from_ms + length_ms);
+    pub(crate) fn enter(&mut self, stretch: &Stretch) {
+        let Stretch { from_ms, length_s, load, ready, existing, .. } = *stretch;
+        let (mut at_ms, end_ms) = (from_ms.max(self.from_ms), from_ms + count(length_s * 1e3));
         while at_ms < end_ms {
             let place = (at_ms - self.from_ms) / self.step_ms;
             let until_ms = (self.from_ms + (place + 1) * self.step_ms).min(end_ms);
@@ -62,8 +76,10 @@ impl Curve {
             column.load += load * length_s;
             column.load_max = column.load_max.max(load);
             column.ready += ready * length_s;
+            column.billed += existing * length_s;
             if load > ready {
                 column.violation_s += length_s;
+                column.late += (load - ready) * length_s;
             }
             at_ms = until_ms;
         }
@@ -83,10 +99,19 @@ mod tests {
         let load = Load::new(&trace, &Scenario::default()).unwrap();
         let mut curve = Curve::new(&load, 7);
         assert_eq!((curve.from_s, curve.step_s, curve.columns.len()), (1_800.0, 600.0, 7));
-        curve.enter(0, 6_000_000, 3.0, 2.0);
+        let stretch = |from_ms, length_s, load, ready| Stretch {
+            from_ms,
+            length_s,
+            load,
+            demand: load,
+            ready,
+            existing: ready,
+        };
+        curve.enter(&stretch(0, 6_000.0, 3.0, 2.0));
+        assert!((curve.columns[0].late - 600.0).abs() < 1e-9);
         assert!(curve.columns.iter().all(|column| column.mean(column.load) == Some(3.0)));
         assert!(curve.columns.iter().all(|column| (column.violation_s - 600.0).abs() < 1e-9));
-        curve.enter(2_400_000, 300_000, 5.0, 6.0);
+        curve.enter(&stretch(2_400_000, 300.0, 5.0, 6.0));
         assert_eq!((curve.columns[1].present_s, curve.columns[1].load_max), (900.0, 5.0));
         assert!((curve.columns[2].load_max - 3.0).abs() < 1e-9);
     }

@@ -138,18 +138,21 @@ fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, readin
     seen.fleet = pool.status();
     std::mem::swap(&mut seen.workers, &mut pool.seen);
     seen.traffic = reading.as_ref().map(|reading| window(world, reading));
-    let delayed = reading.as_ref().is_some_and(|reading| reading.until_ms < world.now_ms);
+    let Some(reading) = reading else {
+        seen.workers.iter_mut().for_each(|worker| worker.cpu_percent = None);
+        return;
+    };
+    let delayed = reading.until_ms < world.now_ms;
+    let percent = |share: f64| Some(100.0 * share.clamp(0.0, 1.0));
+    let throughout = percent(reading.busy_s / reading.length_s);
     for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {
-        worker.cpu_percent =
-            reading.as_ref().filter(|reading| mark.ready_ms < reading.until_ms).map(|reading| {
-                let whole = delayed || mark.ready_ms <= reading.from_ms;
-                let share = if whole {
-                    reading.busy_s / reading.length_s
-                } else {
-                    (world.busy_s - mark.busy_s) / seconds(reading.until_ms - mark.ready_ms)
-                };
-                100.0 * share.clamp(0.0, 1.0)
-            });
+        worker.cpu_percent = if mark.ready_ms >= reading.until_ms {
+            None
+        } else if delayed || mark.ready_ms <= reading.from_ms {
+            throughout
+        } else {
+            percent((world.busy_s - mark.busy_s) / seconds(reading.until_ms - mark.ready_ms))
+        };
     }
 }
 

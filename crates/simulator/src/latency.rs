@@ -43,28 +43,26 @@ impl Responses {
             return None;
         }
         let wanted = total * (1.0 - share);
+        let used = |bins: &[f64]| -> Vec<(f64, f64)> {
+            let used = bins.iter().enumerate().filter(|(_, requests)| **requests > 0.0);
+            used.map(|(at, requests)| (value(at), *requests)).collect()
+        };
+        let (shared, waited) = (used(&self.shared), used(&self.waited));
         let (mut low, mut high) = (value(0), value(BINS - 1) * 1e2);
         // Halving the ratio 50 times leaves nothing that a person would see.
         for _ in 0..50 {
             let middle = (low * high).sqrt();
-            if self.beyond(middle) > wanted { low = middle } else { high = middle }
+            if beyond(&shared, &waited, middle) > wanted { low = middle } else { high = middle }
         }
         Some((low * high).sqrt())
     }
+}
 
-    /// Requests that took longer.
-    fn beyond(&self, response_s: f64) -> f64 {
-        let shared = self.shared.iter().enumerate().filter(|(_, requests)| **requests > 0.0);
-        let shared: f64 = shared.map(|(at, requests)| requests * (-response_s / value(at)).exp()).sum();
-        let waited: f64 = self
-            .waited
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| value(*at) > response_s)
-            .map(|(_, requests)| requests)
-            .sum();
-        shared + waited
-    }
+/// Requests that took longer, of those by mean response and those by response.
+fn beyond(shared: &[(f64, f64)], waited: &[(f64, f64)], response_s: f64) -> f64 {
+    let shared: f64 = shared.iter().map(|(mean_s, requests)| requests * (-response_s / mean_s).exp()).sum();
+    let longer = waited.iter().filter(|(took_s, _)| *took_s > response_s);
+    shared + longer.map(|(_, requests)| requests).sum::<f64>()
 }
 
 /// A float's leading bits are a logarithm that costs nothing.

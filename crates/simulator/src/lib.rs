@@ -1,5 +1,7 @@
 //! Runs the live system's decisions on recorded or virtual time.
 
+pub mod bootstrap;
+pub mod bound;
 pub mod contest;
 pub mod curve;
 pub mod des;
@@ -14,7 +16,9 @@ pub mod scenario;
 pub mod score;
 pub mod tally;
 pub mod trace;
+pub mod tune;
 
+pub use bound::Bound;
 pub use contest::{Contest, ContestError, Contestant, ContestantKind, Engine};
 pub use curve::{Column, Curve};
 pub use des::Des;

@@ -80,6 +80,27 @@ impl Load {
         })
     }
 
+    /// Only its beginning, up to this share of its scored time.
+    pub(crate) fn until(&self, share: f64) -> Self {
+        let last = self.part(share);
+        let kept = index(self.begin_ms(last).div_ceil(self.bucket_ms));
+        let workers = self.workers[..kept.clamp(1, self.workers.len())].to_vec();
+        let steps = index((self.bucket_ms * workers.len() as u64).div_ceil(self.step_ms));
+        Self { present: present_before(&workers), workers, steps, ..self.clone() }
+    }
+
+    /// All of it, but scored only from this share of its scored time on.
+    pub(crate) fn scored_after(&self, share: f64) -> Self {
+        Self { scored_from: self.part(share), ..self.clone() }
+    }
+
+    /// The step at this share of the scored time; never the end.
+    fn part(&self, share: f64) -> usize {
+        let scored = self.steps - self.scored_from;
+        let before = index(count((scored as f64 * share).floor()));
+        (self.scored_from + before).min(self.steps - 1)
+    }
+
     /// Time from beginning to end, in milliseconds.
     pub(crate) fn length_ms(&self) -> u64 {
         self.bucket_ms * self.workers.len() as u64

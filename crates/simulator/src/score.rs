@@ -2,14 +2,16 @@
 
 use serde::Serialize;
 
+use crate::bootstrap::{self, Interval};
 use crate::curve::Curve;
+use crate::fingerprint;
 use crate::number;
 use crate::scenario::Scenario;
 use crate::tally::{Lateness, Tally};
 
 /// One policy on one trace: an object of `simulate -o json`. Workers' time is in
 /// worker-seconds, shares are between 0 and 1, elasticity is in percent as in the paper.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Score {
     /// Name of the trace.
     pub trace: String,
@@ -21,12 +23,19 @@ pub struct Score {
     pub start_up_s: f64,
     /// Price of a worker-second of missing capacity.
     pub kappa: f64,
+    /// What a yardstick chose, in words; `None` for all others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
     /// Worker-seconds paid for, plus κ times those missing.
     pub cost: f64,
     /// The same for the best schedule that anyone could have had.
     pub optimal_cost: f64,
     /// How many times the optimum it cost.
     pub cost_ratio: f64,
+    /// Where that lies with 90 % confidence, by a bootstrap over blocks of time; `None` where
+    /// no picture of the run was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_ratio_interval: Option<Interval>,
     /// Paid for, from launch to exit.
     pub worker_seconds: f64,
     /// Share of the requests beyond what the ready workers carry within the objective.
@@ -97,6 +106,18 @@ pub struct MadeFrom {
     pub code_version: &'static str,
 }
 
+impl MadeFrom {
+    /// Of this version under this scenario, with the engine's settings as text.
+    pub(crate) fn here(scenario: &Scenario, engine: Option<&str>) -> Self {
+        let settings = format!("{scenario:?} {}", engine.unwrap_or("Fluid"));
+        Self {
+            config_hash: fingerprint::of(settings.bytes()),
+            code_version: env!("CARGO_PKG_VERSION"),
+            ..Self::default()
+        }
+    }
+}
+
 /// Parts of a cost over the optimum's cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Parts {
@@ -138,8 +159,7 @@ impl Score {
             |of: fn(&Self) -> Option<f64>| scores.iter().map(of).sum::<Option<f64>>().map(|sum| sum / count);
         let ratio = mean(|score| score.cost_ratio);
         let squares = scores.iter().map(|score| (score.cost_ratio - ratio).powi(2)).sum::<f64>();
-        // Student's t for 95 %; from ten seeds on the normal value is within a tenth of it.
-        let half_width = 2.26 * (squares / (count - 1.0) / count).sqrt();
+        let half_width = student_95(scores.len() - 1) * (squares / (count - 1.0) / count).sqrt();
         Some(Self {
             cost: mean(|score| score.cost),
             cost_ratio: ratio,
@@ -175,6 +195,17 @@ impl Score {
     }
 }
 
+/// Student's t for a two-sided 95 % interval, by degrees of freedom.
+fn student_95(freedom: usize) -> f64 {
+    const FIRST: [f64; 20] = [
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
+        2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    ];
+    // Beyond the table, the first terms of its expansion around the normal value.
+    let known = freedom.checked_sub(1).and_then(|place| FIRST.get(place).copied());
+    known.unwrap_or_else(|| 1.96 + 2.37 / freedom.max(1) as f64)
+}
+
 /// Who and what a score is of.
 #[derive(Clone, Debug)]
 pub(crate) struct Of<'a> {
@@ -185,6 +216,9 @@ pub(crate) struct Of<'a> {
     /// The books of the best constant number.
     pub(crate) constant: &'a Tally,
     pub(crate) made_from: MadeFrom,
+    pub(crate) chosen: Option<String>,
+    /// The optimum as a picture.
+    pub(crate) optimum_curve: Option<&'a Curve>,
 }
 
 impl Tally {
@@ -211,7 +245,12 @@ impl Tally {
             kappa,
             cost,
             optimal_cost: of.optimal_cost,
+            chosen: of.chosen,
             cost_ratio: over_optimum(cost),
+            cost_ratio_interval: of
+                .optimum_curve
+                .zip(self.curve.as_deref())
+                .and_then(|(optimum, run)| bootstrap::cost_ratio(run, optimum, kappa)),
             worker_seconds: self.billed,
             late_request_share: share(self.late, self.load),
             dropped_request_share: share(self.dropped, self.load),

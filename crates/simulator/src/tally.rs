@@ -115,7 +115,7 @@ impl Tally {
         self.billed += existing * length_s;
         self.churn += (existing - ready) * length_s;
         if let Some(curve) = &mut self.curve {
-            curve.enter(from_ms, count(length_s * 1e3), load, ready);
+            curve.enter(stretch);
         }
         let missing = load - ready;
         if missing > 0.0 {

@@ -24,6 +24,8 @@ pub(crate) enum PolicyCommand {
     Check(CheckArgs),
     /// What is unwise about a policy, with the arithmetic and how to mend it
     Lint(Box<LintArgs>),
+    /// Assert bounds on what policies do to recorded load, as a file says
+    Test(super::PolicyTestArgs),
 }
 
 /// Arguments of `policy show`.

@@ -17,6 +17,7 @@ files; and as yardsticks:
   optimal       the best schedule that anyone could have had, knowing the future
   best_static   the constant number that turns out to be cheapest
   static:N      always N
+  hpa_tuned     an HPA with the target and window that turn out to be cheapest
 
 Examples:
   autoscale simulate --trace requests.csv --policies hpa,threshold,best_static,optimal

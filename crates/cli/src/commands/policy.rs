@@ -1,6 +1,8 @@
 //! `autoscale policy`: what can be chosen, what is in force and from where, what is wrong and what
 //! is unwise.
 
+mod assertions;
+
 use std::path::Path;
 
 use control::lint::{self, Need, RULES, Report, Severity};
@@ -27,6 +29,7 @@ pub(crate) fn run(args: &PolicyArgs) -> anyhow::Result<()> {
         }
         PolicyCommand::Show(args) => show(&resolve(&args.run)?.origins, args.output),
         PolicyCommand::Check(args) => check(args),
+        PolicyCommand::Test(args) => assertions::run(args),
         PolicyCommand::Lint(args) => examine(args),
     }
 }

@@ -3,7 +3,7 @@
 pub(crate) mod contestants;
 mod page;
 mod print;
-mod progress;
+pub(crate) mod progress;
 
 use std::path::Path;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
         start_ups: &start_ups,
         scenario: &scenario,
         engine: &engine,
-        columns: drawn.then_some(page::COLUMNS),
+        columns: Some(page::COLUMNS),
     };
     if args.scenario.engine == EngineName::Fluid && args.scenario.des.seeds > 1 && !args.quiet {
         output::complain(

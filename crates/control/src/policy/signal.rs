@@ -159,9 +159,12 @@ fn each_ready(
     read: impl Fn(&WorkerSeen) -> Option<f64>,
     mut take: impl FnMut(f64),
 ) {
+    let now_s = seen.at.as_second();
+    // Whole seconds settle nearly all cases, and cost next to nothing.
+    let warm_up_s = i64::try_from(judge.warm_up.as_secs()).unwrap_or(i64::MAX / 2);
     for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
-        let age = worker.ready_at.map_or(0.0, |ready| seen.at.duration_since(ready).as_secs_f64());
-        let left = judge.warm_up.as_secs_f64() - age;
+        let long_ready = worker.ready_at.is_some_and(|ready| now_s - ready.as_second() > warm_up_s + 1);
+        let left = if long_ready { 0.0 } else { warm_up_left(seen.at, worker, judge) };
         if left > 0.0 {
             let because = Because::new("warming, {left} s left", [("left", left)]);
             excluded.push(Excluded { worker: worker.id, because });
@@ -175,6 +178,12 @@ fn each_ready(
             }
         }
     }
+}
+
+/// Time for which a worker's readings do not count yet, in seconds; below 0 afterwards.
+fn warm_up_left(now: jiff::Timestamp, worker: &WorkerSeen, judge: Judge) -> f64 {
+    let age = worker.ready_at.map_or(0.0, |ready| now.duration_since(ready).as_secs_f64());
+    judge.warm_up.as_secs_f64() - age
 }
 
 impl fmt::Display for Signal {

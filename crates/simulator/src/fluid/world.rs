@@ -165,6 +165,9 @@ impl<'a> World<'a> {
         let paid = f64::from(workers) * paid_s;
         self.tally.billed += paid;
         self.tally.churn += paid;
+        if let Some(curve) = &mut self.tally.curve {
+            curve.bill(self.now_ms, paid);
+        }
     }
 
     pub(super) fn finish(mut self) -> Tally {

@@ -50,6 +50,7 @@ fn yardstick(item: &str) -> anyhow::Result<Option<Contestant>> {
     let kind = match item.split_once(':') {
         None if item == "optimal" => ContestantKind::Optimal,
         None if item == "best_static" || item == "best-static" => ContestantKind::BestStatic,
+        None if item == "hpa_tuned" || item == "hpa-tuned" => ContestantKind::HpaTuned,
         Some(("static", count)) => {
             let workers = count.trim().parse();
             ContestantKind::Static(
