@@ -52,6 +52,7 @@ fn observation(workers: u32, signals: u32) -> Observation {
         signals: (0..signals).map(|index| (format!("s{index}"), Reading { value: 1.0, at })).collect(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        slow: control::SlowInputs::default(),
         history: None,
     }
 }

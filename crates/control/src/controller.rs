@@ -160,6 +160,7 @@ impl Controller {
             overruled,
             alarms: said.alarms,
             members: said.members,
+            foresight: said.foresight,
             boost: self.boost,
             shadows: self.shadows.turn(seen),
         };

@@ -13,9 +13,11 @@ use crate::shadow::ShadowTurn;
 pub use crate::because::{Because, Text};
 pub use crate::decision::alarm::{Alarm, AlarmState};
 pub use crate::decision::condition::{Condition, ConditionKind};
+pub use crate::decision::foresight::{Foresight, Planned, Trust};
 
 pub mod alarm;
 pub mod condition;
+pub mod foresight;
 
 /// Name of a rule, as in `above_up`, `bounds`, `cooldown`.
 pub type RuleId = Cow<'static, str>;
@@ -136,6 +138,9 @@ pub struct Decision {
     /// What each member of a combination asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Member>,
+    /// What a policy that looks ahead saw there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foresight: Option<Box<Foresight>>,
     /// The boost in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boost: Option<Boost>,

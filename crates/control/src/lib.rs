@@ -26,15 +26,16 @@ pub use advice::Advice;
 pub use controller::{Controller, ControllerConfig};
 pub use cycle::{Applied, Cycle};
 pub use decision::{
-    Alarm, AlarmState, Because, Blocked, Boost, Condition, ConditionKind, Decision, Excluded, Flip, InForce,
-    Measured, Member, RuleId, Step, Text,
+    Alarm, AlarmState, Because, Blocked, Boost, Condition, ConditionKind, Decision, Excluded, Flip,
+    Foresight, InForce, Measured, Member, Planned, RuleId, Step, Text, Trust,
 };
 pub use fleet::Fleet;
 pub use fleet::config::FleetConfig;
 pub use fleet::event::{Effect, Event};
 pub use fleet::status::{Exit, FleetStatus, State, Transition};
 pub use observation::{
-    Command, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent, ScaleTo, WorkerSeen,
+    Command, ForecastSeen, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent,
+    ScaleTo, SlowInputs, WorkerSeen,
 };
 pub use policy::spec::{PRESETS, PolicySpec, Preset};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};

@@ -49,6 +49,7 @@ pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
         signals: [("host_cpu".to_owned(), Reading { value: 20.0, at })].into(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        slow: crate::observation::SlowInputs::default(),
         history: None,
     }
 }

@@ -3,6 +3,8 @@
 //! A reading that was not taken is `None`: a policy that needs it holds, or does what its
 //! product says.
 
+mod slow;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use traffic::{Address, Version, Window, WorkerId};
 
 use crate::controller::ControllerConfig;
 use crate::fleet::status::{FleetStatus, State, Transition};
+pub use crate::observation::slow::{ForecastSeen, SlowInputs};
 
 /// One turn's input. Equal observations in equal order give equal decisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,9 @@ pub struct Observation {
     /// recorded run replays.
     #[serde(default)]
     pub commands: Vec<Command>,
+    /// What came from beside the loop, such as forecasts.
+    #[serde(default, skip_serializing_if = "SlowInputs::is_empty")]
+    pub slow: SlowInputs,
     /// What happened before the first observation, for `decide` and tests; `None` in a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Box<History>>,

@@ -12,7 +12,8 @@ pub mod kpa;
 mod metric_alarm;
 pub mod mpc;
 pub mod nomad;
-mod outlook;
+pub(crate) mod outlook;
+pub mod predictive;
 pub mod queue;
 mod reactive;
 pub mod scheduled;
@@ -27,7 +28,7 @@ pub mod weighted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Alarm, Because, Blocked, Excluded, Flip, Measured, Member, Step};
+use crate::decision::{Alarm, Because, Blocked, Excluded, Flip, Foresight, Measured, Member, Step};
 use crate::limits::{Meets, Rules};
 use crate::observation::Observation;
 
@@ -79,6 +80,8 @@ pub struct Recommendation {
     pub alarms: Vec<Alarm>,
     /// What members of a combination said.
     pub members: Vec<Member>,
+    /// What it saw ahead, if it looks there.
+    pub foresight: Option<Box<Foresight>>,
     /// Which limits the number still has to meet.
     pub meets: Meets,
 }
@@ -95,6 +98,7 @@ impl Recommendation {
             raw: None,
             alarms: Vec::new(),
             members: Vec::new(),
+            foresight: None,
             meets: Meets::All,
         }
     }
@@ -112,7 +116,7 @@ pub struct PolicyConfig {
 }
 
 /// Policies that weigh prices: they have the settings `kappa` and `slo_utilisation`.
-const PRICED: [&str; 2] = ["auto", "mpc"];
+const PRICED: [&str; 3] = ["auto", "mpc", "predictive"];
 
 impl PolicyConfig {
     /// With these prices where the policy weighs prices and its settings name none: `kappa` for a
@@ -168,6 +172,7 @@ pub const POLICIES: &[Entry] = &[
     weighted::ENTRY,
     queue::ENTRY,
     scheduled::ENTRY,
+    predictive::ENTRY,
     auto::ENTRY,
     mpc::ENTRY,
     combine::ANY,

@@ -211,6 +211,7 @@ impl Shadow {
             signals: seen.signals.clone(),
             transitions: Vec::new(),
             commands: Vec::new(),
+            slow: seen.slow.clone(),
             history: None,
         }
     }

@@ -137,6 +137,7 @@ fn go(policy: &str, turns: &[Turn], mut check: impl FnMut(&Observation, &Decisio
             signals: signal.map(|value| ("host_cpu".to_owned(), Reading { value, at })).into_iter().collect(),
             transitions: Vec::new(),
             commands: Vec::new(),
+            slow: control::SlowInputs::default(),
             history: None,
         };
         let decision = controller.decide(&seen);
@@ -248,6 +249,7 @@ fn pool(at: f64, desired: u32, percent: Option<f64>) -> Observation {
         signals: BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        slow: control::SlowInputs::default(),
         history: None,
     }
 }

@@ -120,6 +120,7 @@ fn observation(
         signals: status.signals,
         transitions: status.transitions,
         commands,
+        slow: control::SlowInputs::default(),
         history: None,
     }
 }

@@ -127,6 +127,7 @@ fn blank() -> Observation {
         signals: std::collections::BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        slow: control::SlowInputs::default(),
         history: None,
     }
 }

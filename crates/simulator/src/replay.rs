@@ -104,6 +104,7 @@ mod tests {
                     signals: [("host_cpu".to_owned(), Reading { value, at })].into(),
                     transitions: Vec::new(),
                     commands: Vec::new(),
+                    slow: control::SlowInputs::default(),
                     history: None,
                 };
                 let decision = controller.decide(&seen);

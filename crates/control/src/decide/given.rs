@@ -71,6 +71,8 @@ pub(super) struct Given {
     transitions: Vec<crate::fleet::status::Transition>,
     #[serde(default)]
     commands: Vec<Command>,
+    #[serde(default)]
+    slow: crate::observation::SlowInputs,
     history: Option<GivenHistory>,
 }
 
@@ -204,6 +206,7 @@ impl Given {
             workers,
             transitions: self.transitions,
             commands: self.commands,
+            slow: self.slow,
             // The pool was there before the first line; of its past nothing is known.
             history: history.or_else(|| before.first.then(History::default)).map(Box::new),
         })

@@ -4,6 +4,7 @@
 mod bustle;
 mod grid;
 mod lead;
+mod score;
 mod seer;
 mod work;
 
@@ -15,11 +16,12 @@ use jiff::Timestamp;
 use self::bustle::Bustle;
 use self::grid::Grid;
 use self::lead::Lead;
+use self::seer::{LEVELS, Lesson, Row, between};
 pub(crate) use self::seer::{Needs, Seer};
 use self::work::Work;
 use crate::decision::Measured;
 use crate::number;
-use crate::observation::Observation;
+use crate::observation::{ForecastSeen, Observation};
 
 /// Slots that are kept to teach a model whose grid has changed.
 const KEPT: usize = 20_000;
@@ -31,6 +33,10 @@ const GAPS: usize = 5;
 const WINDOWS_MAX: usize = 64;
 /// Windows beyond the lead, at least: what is started must have time to be worth it.
 const WINDOWS_BEYOND: f64 = 10.0;
+/// What the highest reading keeps at each new one: half of it is gone after a week of minutes.
+const FADING: f64 = 0.999_93;
+/// Times the highest reading that a forecast is believed up to.
+const CEILING: f64 = 3.0;
 /// Start-ups beyond the lead, at least.
 const START_UPS_BEYOND: f64 = 2.0;
 
@@ -90,6 +96,11 @@ pub(crate) struct Outlook {
     /// The last bucket whose reading they know.
     taught: Option<u64>,
     seers: Vec<Seer>,
+    /// The highest reading of late, fading.
+    highest: f64,
+    /// The latest forecast from beside the loop, and what is made of it.
+    heard: Option<Box<ForecastSeen>>,
+    hearer: Seer,
 }
 
 /// What came since the last slot ended.
@@ -144,6 +155,9 @@ impl Outlook {
             shape: None,
             taught: None,
             seers: terms.models.iter().map(|model| Seer::new(model)).collect(),
+            highest: 0.0,
+            heard: None,
+            hearer: Seer::new(""),
             terms,
         }
     }
@@ -156,6 +170,9 @@ impl Outlook {
             self.sums.arrivals += window.arrivals as f64;
             self.sums.length_s += window.length.as_secs_f64();
             self.bustle.observe(window);
+        }
+        if let Some(forecast) = &seen.slow.forecast {
+            self.heard = Some(forecast.clone());
         }
         if let Some(busy) = self.work.busy() {
             self.sums.busy += busy;
@@ -182,13 +199,18 @@ impl Outlook {
             self.readings.pop_front();
         }
         self.bustle.settle();
-        self.teach();
+        self.teach(at);
         self.ahead()
     }
 
     /// The models, in the order of the terms.
     pub(crate) fn seers(&self) -> &[Seer] {
         &self.seers
+    }
+
+    /// What makes use of forecasts from beside the loop, and the model that made the last.
+    pub(crate) fn heard(&self) -> Option<(&str, &Seer)> {
+        self.heard.as_ref().map(|heard| (heard.model.as_str(), &self.hearer))
     }
 
     /// From order to ready, as reckoned with, in seconds.
@@ -239,7 +261,7 @@ impl Outlook {
     }
 
     /// A new reading, if there is one, goes to the seers.
-    fn teach(&mut self) {
+    fn teach(&mut self, at: Timestamp) {
         let (Some((bucket, _)), Some(period)) = (self.grid.place(self.slot), self.grid.period()) else {
             return;
         };
@@ -251,9 +273,19 @@ impl Outlook {
             self.rebuild(step_s, period, buckets);
         }
         let Some(reading) = self.reading.filter(|_| self.taught != Some(bucket)) else { return };
+        self.highest = reading.max(FADING * self.highest);
+        let lead_s = self.lead.start_up_s() + interval_s;
+        let lead = number::index(number::count_up(lead_s / step_s).into()).clamp(1, buckets);
+        let lesson = Lesson { bucket, buckets, lead, highest: CEILING * self.highest };
         for seer in &mut self.seers {
-            seer.learn(moment(step_s, bucket), reading, buckets);
+            seer.learn(moment(step_s, bucket), reading, lesson);
         }
+        let rows = self.heard.as_ref().map_or_else(Vec::new, |heard| {
+            let (_, over) = self.grid.place(self.slot).unwrap_or((bucket, period));
+            let rest_s = interval_s * period.saturating_sub(over) as f64;
+            rows(heard, at, rest_s, step_s, buckets)
+        });
+        self.hearer.hear(reading, rows, lesson);
         self.taught = Some(bucket);
     }
 
@@ -295,6 +327,21 @@ impl Outlook {
             factors: self.bustle.factors().to_vec(),
         })
     }
+}
+
+/// What a forecast from elsewhere says of the buckets ahead, of which the first begins in `rest_s`;
+/// as many as it reaches.
+fn rows(heard: &ForecastSeen, at: Timestamp, rest_s: f64, step_s: f64, buckets: usize) -> Vec<Row> {
+    let age_s = at.duration_since(heard.made_at).as_secs_f64();
+    let sound = heard.step_s > 0.0 && heard.levels.is_sorted() && age_s >= 0.0;
+    let row = |bucket: usize| -> Option<Row> {
+        let end_s = age_s + rest_s + step_s * (bucket + 1) as f64;
+        let step = number::index(number::count((end_s / heard.step_s).round()).into());
+        let rates =
+            heard.rates.get(step.checked_sub(1)?).filter(|rates| rates.len() == heard.levels.len())?;
+        Some(LEVELS.map(|(level, _)| between(&heard.levels, rates, level)))
+    };
+    (0..buckets).take_while(|_| sound).map_while(row).collect()
 }
 
 /// When `bucket` began, counted from the epoch, so that the grid never shifts against itself.

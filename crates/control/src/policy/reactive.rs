@@ -14,13 +14,38 @@ pub(crate) const USUAL_TARGET: f64 = 0.7;
 /// Kubernetes' usual window before scaling in, in seconds.
 pub(crate) const USUAL_WINDOW_S: i64 = 300;
 
+/// The highest of the wishes of a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Highest {
+    window: SignedDuration,
+    /// Wishes of the window that nothing later exceeds, so falling from the front.
+    wishes: VecDeque<(Timestamp, u32)>,
+}
+
+impl Highest {
+    pub(crate) fn within(window: SignedDuration) -> Self {
+        Self { window, wishes: VecDeque::new() }
+    }
+
+    /// Takes another wish; the highest of the window that ends now.
+    pub(crate) fn of(&mut self, at: Timestamp, wish: u32) -> u32 {
+        let cutoff = at.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
+        while self.wishes.front().is_some_and(|(when, _)| *when <= cutoff) {
+            self.wishes.pop_front();
+        }
+        while self.wishes.back().is_some_and(|(_, smaller)| *smaller <= wish) {
+            self.wishes.pop_back();
+        }
+        self.wishes.push_back((at, wish));
+        self.wishes.front().map_or(wish, |(_, highest)| *highest)
+    }
+}
+
 /// Workers in proportion to the load, after the highest wish of a window.
 #[derive(Clone, Debug)]
 pub(crate) struct Reactive {
     target: f64,
-    window: SignedDuration,
-    /// Wishes of the window that nothing later exceeds, so falling from the front.
-    wishes: VecDeque<(Timestamp, u32)>,
+    highest: Highest,
 }
 
 impl Default for Reactive {
@@ -32,23 +57,14 @@ impl Default for Reactive {
 impl Reactive {
     /// Aims at this utilisation, 0 to 1, and scales in after this many seconds.
     pub(crate) fn new(target: f64, window_s: i64) -> Self {
-        Self { target, window: SignedDuration::from_secs(window_s), wishes: VecDeque::new() }
+        Self { target, highest: Highest::within(SignedDuration::from_secs(window_s)) }
     }
 
     /// How many workers for `busy` of them at 100 %, when there are `before`.
     pub(crate) fn wish(&mut self, at: Timestamp, busy: f64, before: u32) -> u32 {
         let exact = busy / self.target;
         let within = (exact / f64::from(before.max(1)) - 1.0).abs() <= TOLERANCE;
-        let wish = if within { before } else { number::count_up(exact) };
-        let cutoff = at.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
-        while self.wishes.front().is_some_and(|(when, _)| *when <= cutoff) {
-            self.wishes.pop_front();
-        }
-        while self.wishes.back().is_some_and(|(_, smaller)| *smaller <= wish) {
-            self.wishes.pop_back();
-        }
-        self.wishes.push_back((at, wish));
-        self.wishes.front().map_or(wish, |(_, highest)| *highest)
+        self.highest.of(at, if within { before } else { number::count_up(exact) })
     }
 }
 

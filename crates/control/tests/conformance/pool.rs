@@ -100,6 +100,7 @@ pub(crate) fn seen(at: f64, desired: u32, workers: Vec<WorkerSeen>) -> Observati
         signals: std::collections::BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),
+        slow: control::SlowInputs::default(),
         history: Some(Box::new(History { recommendations: Some(Vec::new()), scale_events: Vec::new() })),
     }
 }

@@ -6,11 +6,12 @@ use forecast::{Forecaster, Sample, Settings};
 use jiff::Timestamp;
 
 use super::Ahead;
+use super::score::{Score, middle};
 use crate::number;
 
 /// Levels that stand for a distribution, each with the share of it that it stands for: even in the
 /// middle, finer at the top, because capacity is bought for the upper side.
-const LEVELS: [(f64, f64); 16] = [
+pub(super) const LEVELS: [(f64, f64); 16] = [
     (0.05, 0.10),
     (0.15, 0.10),
     (0.25, 0.10),
@@ -35,6 +36,9 @@ const TAIL_ERRORS: f64 = 100.0;
 /// Workers that a need is told for at most.
 const LEVELS_MAX: usize = 4_096;
 
+/// Rates at `LEVELS`.
+pub(super) type Row = [f64; LEVELS.len()];
+
 /// A model with its latest answer.
 pub(crate) struct Seer {
     entry: Option<&'static forecast::Entry>,
@@ -42,7 +46,9 @@ pub(crate) struct Seer {
     /// Readings since it was built.
     learnt: u64,
     /// For each bucket ahead, from the first, the rates at `LEVELS`.
-    rates: Vec<[f64; LEVELS.len()]>,
+    rates: Vec<Row>,
+    /// How good it was at the lead.
+    pub(crate) score: Score,
 }
 
 /// For each bucket from the present one how much of each further worker will be needed: entry `n` is
@@ -53,7 +59,7 @@ pub(crate) struct Needs(pub(crate) Vec<Vec<f64>>);
 impl Seer {
     pub(super) fn new(model: &'static str) -> Self {
         let entry = forecast::entry(model);
-        Self { entry, forecaster: None, learnt: 0, rates: Vec::new() }
+        Self { entry, forecaster: None, learnt: 0, rates: Vec::new(), score: Score::default() }
     }
 
     /// Begins anew on another grid.
@@ -64,6 +70,7 @@ impl Seer {
         self.forecaster = self.entry.map(|entry| (entry.build)(&settings));
         self.rates.clear();
         self.learnt = 0;
+        self.score = Score::default();
     }
 
     pub(super) fn update(&mut self, at: Timestamp, rate: f64) {
@@ -74,7 +81,9 @@ impl Seer {
     }
 
     /// A new reading, and what follows from it.
-    pub(super) fn learn(&mut self, at: Timestamp, rate: f64, buckets: usize) {
+    pub(super) fn learn(&mut self, at: Timestamp, rate: f64, lesson: Lesson) {
+        let Lesson { bucket, buckets, .. } = lesson;
+        self.score.settle(bucket, rate);
         self.update(at, rate);
         self.rates.clear();
         let horizons: Vec<usize> = (1..=buckets).collect();
@@ -82,17 +91,46 @@ impl Seer {
         let forecast = self.forecaster.as_ref().and_then(|one| one.predict(&horizons, &levels));
         let Some(forecast) = forecast.filter(forecast::QuantileForecast::is_finite) else { return };
         for row in &forecast.values {
-            let Ok(mut row) = <[f64; LEVELS.len()]>::try_from(row.as_slice()) else {
+            let Ok(mut row) = Row::try_from(row.as_slice()) else {
                 return self.rates.clear();
             };
             self.lengthen(&mut row);
             self.rates.push(row);
         }
+        self.remember(lesson);
+    }
+
+    /// A forecast from elsewhere, one row a bucket ahead; what is not sound is no forecast.
+    pub(super) fn hear(&mut self, rate: f64, rows: Vec<Row>, lesson: Lesson) {
+        self.score.settle(lesson.bucket, rate);
+        let sound =
+            |row: &Row| row.iter().all(|rate| rate.is_finite() && (0.0..=lesson.highest).contains(rate));
+        self.rates = if rows.iter().all(sound) { rows } else { Vec::new() };
+        self.remember(lesson);
+    }
+
+    fn remember(&mut self, lesson: Lesson) {
+        if let Some(row) = self.rates.get(lesson.lead.saturating_sub(1)) {
+            self.score.expect(lesson.bucket + lesson.lead as u64, *row);
+        }
+    }
+
+    /// The load at one of the quantiles, `stage` buckets ahead, in the readings' unit: 0.1, the
+    /// median and 0.9.
+    pub(crate) fn band(&self, stage: usize) -> Option<[f64; 3]> {
+        let row = self.rates.get(stage.max(1) - 1).or(self.rates.last())?;
+        Some([f64::midpoint(row[0], row[1]), middle(row), row[TAIL_FROM]])
+    }
+
+    /// The reading at `level` between 0 and 1, `stage` buckets ahead.
+    pub(crate) fn at(&self, stage: usize, level: f64) -> Option<f64> {
+        let row = self.rates.get(stage.max(1) - 1).or(self.rates.last())?;
+        Some(between(&LEVELS.map(|(own, _)| own), row, level))
     }
 
     /// Few errors hold no rare ones: while there are few, the upper tail is at least in part what
     /// an exponential one would be.
-    fn lengthen(&self, row: &mut [f64; LEVELS.len()]) {
+    fn lengthen(&self, row: &mut Row) {
         let share = TAIL_ERRORS / (TAIL_ERRORS + self.learnt as f64);
         let middle = (row[4] + row[5]) / 2.0;
         let (high, level) = (row[TAIL_FROM], LEVELS[TAIL_FROM].0);
@@ -101,6 +139,11 @@ impl Seer {
             let beyond = high + slope * ((1.0 - level) / (1.0 - own)).ln();
             *rate = rate.max((1.0 - share) * *rate + share * beyond);
         }
+    }
+
+    /// Whether it has an answer for as many buckets ahead.
+    pub(crate) fn reaches(&self, stage: usize) -> bool {
+        !self.rates.is_empty() && self.rates.len() >= stage
     }
 
     /// Whether it has an answer.
@@ -119,6 +162,28 @@ impl Seer {
         }
         Needs(needs)
     }
+}
+
+/// What goes with a reading.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lesson {
+    pub(super) bucket: u64,
+    /// Buckets to forecast.
+    pub(super) buckets: usize,
+    /// Buckets until a worker that is ordered now helps, at least 1.
+    pub(super) lead: usize,
+    /// The highest rate that is believed.
+    pub(super) highest: f64,
+}
+
+/// The value at `level`, in proportion between the two nearest known; beyond them the outermost.
+pub(super) fn between(levels: &[f64], values: &[f64], level: f64) -> f64 {
+    let above = levels.partition_point(|own| *own < level).min(levels.len().saturating_sub(1));
+    let below = above.saturating_sub(1);
+    let (Some(low), Some(high)) = (values.get(below), values.get(above)) else { return f64::NAN };
+    let width = levels[above] - levels[below];
+    let part = if width > 0.0 { ((level - levels[below]) / width).clamp(0.0, 1.0) } else { 1.0 };
+    low + part * (high - low)
 }
 
 /// Learnt horizons: the first ones each, then sparser; those between are interpolated.

@@ -103,6 +103,7 @@ fn observe(site: &mut Site, measured: Option<Measured>) -> Observation {
         signals: std::collections::BTreeMap::new(),
         transitions: site.fleet.take_transitions(),
         commands: Vec::new(),
+        slow: control::SlowInputs::default(),
         history: None,
     }
 }

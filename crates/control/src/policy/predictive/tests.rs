@@ -1,0 +1,166 @@
+use serde_json::json;
+
+use super::*;
+use crate::made_up::{config, run, wave};
+use crate::observation::ForecastSeen;
+use crate::policy::build;
+
+fn predictive(settings: serde_json::Value) -> Box<dyn Policy> {
+    build(&config("predictive", settings).policy).unwrap().policy
+}
+
+fn draw(second: f64) -> f64 {
+    let bits = number::count(second).wrapping_mul(2_654_435_769);
+    f64::from((bits ^ (bits >> 15)).wrapping_mul(2_246_822_519) >> 8) / 16_777_216.0
+}
+
+#[test]
+fn on_a_wave_the_forecast_earns_trust_and_every_change_of_it_is_explained() {
+    let mut policy = predictive(json!({}));
+    let (mut trusts, mut planned_ahead) = (Vec::new(), 0);
+    wave(700, |seen, _| {
+        policy.observe(seen);
+        let said = policy.recommend(seen);
+        if let Some(foresight) = &said.foresight {
+            if trusts.last() != Some(&foresight.trust) {
+                trusts.push(foresight.trust);
+                let because = said.step.because.to_string();
+                assert!(trusts.len() == 1 || because.contains(" now: its loss"), "{because}");
+            }
+            planned_ahead += u32::from(foresight.next.is_some_and(|next| next.order_in_s > 0.0));
+        }
+        said.step.replicas
+    });
+    assert_eq!(trusts[..3], [Trust::Reactive, Trust::Probation, Trust::Trusted]);
+    assert!(planned_ahead > 50, "{planned_ahead}");
+}
+
+#[test]
+fn on_white_noise_and_a_random_walk_it_stays_reactive() {
+    let walk: Vec<f64> = (0..800_u32)
+        .scan(3.0_f64, |level, second| {
+            *level = (*level + 0.4 * (draw(f64::from(second)) - 0.5)).clamp(0.5, 9.0);
+            Some(*level)
+        })
+        .collect();
+    let loads: [Box<dyn Fn(f64) -> f64>; 2] = [
+        Box::new(|second| 2.0 + draw(second)),
+        Box::new(move |second| walk[number::index(number::count(second).into()).min(799)]),
+    ];
+    for load in loads {
+        let mut policy = predictive(json!({}));
+        let mut cost = [0.0, 0.0];
+        run(780, &load, |seen, _| {
+            policy.observe(seen);
+            let said = policy.recommend(seen);
+            if let Some(foresight) = &said.foresight {
+                cost[0] += f64::from(said.step.replicas);
+                cost[1] += f64::from(foresight.reactive);
+            }
+            said.step.replicas
+        });
+        assert!(cost[0] <= 1.02 * cost[1], "{cost:?}");
+    }
+}
+
+/// Forecasts from beside the loop that are wrong in every way.
+#[test]
+fn a_bad_model_never_makes_the_pool_smaller_than_the_reactive_rule_would() {
+    type Bend = fn(f64) -> f64;
+    let bad: [(&str, Bend); 5] = [
+        ("constant", |_| 1.0),
+        ("ten times", |rate| 10.0 * rate),
+        ("half", |rate| 0.5 * rate),
+        ("no number", |_| f64::NAN),
+        ("negative", |rate| -rate),
+    ];
+    for (name, bend) in bad {
+        // The policy's own model is the naive one, which never earns trust against itself.
+        let mut policy = predictive(json!({"model": "naive"}));
+        let load = |second: f64| 3.0 + 2.0 * (second / 40.0).sin() + draw(second);
+        run(500, load, |seen, _| {
+            let mut seen = seen.clone();
+            let rate = seen.traffic.as_ref().unwrap().rate_per_second();
+            seen.slow.forecast = Some(Box::new(ForecastSeen {
+                model: name.to_owned(),
+                made_at: seen.at,
+                step_s: 1.0,
+                levels: vec![0.1, 0.5, 0.9],
+                rates: vec![vec![bend(rate); 3]; 64],
+            }));
+            policy.observe(&seen);
+            let said = policy.recommend(&seen);
+            if let Some(foresight) = &said.foresight {
+                assert!(said.step.replicas >= foresight.reactive, "{name}: {:?}", said.step);
+                assert_ne!(foresight.trust, Trust::Trusted, "{name}");
+            }
+            said.step.replicas
+        });
+    }
+}
+
+#[test]
+fn a_good_model_from_beside_the_loop_is_used_until_it_falls_silent() {
+    let mut policy = predictive(json!({"model": "naive"}));
+    let load = |second: f64| 2.5 - 1.5 * (second / 60.0 * std::f64::consts::TAU).cos();
+    let mut second = 0.0;
+    let mut used = Vec::new();
+    run(600, load, |seen, _| {
+        let mut seen = seen.clone();
+        if second < 400.0 {
+            // A request takes 10 ms, and a load of 1 is a worker at 85 %. Off by a little, as one is.
+            let rates = |ahead: u32| {
+                let rate = 85.0 * load(second + f64::from(ahead)) + 6.0 * (draw(second) - 0.5);
+                vec![rate - 4.0, rate, rate + 4.0]
+            };
+            seen.slow.forecast = Some(Box::new(ForecastSeen {
+                model: "oracle".to_owned(),
+                made_at: seen.at,
+                step_s: 1.0,
+                levels: vec![0.1, 0.5, 0.9],
+                rates: (1..=40).map(rates).collect(),
+            }));
+        }
+        second += 1.0;
+        policy.observe(&seen);
+        let said = policy.recommend(&seen);
+        if let Some(foresight) = &said.foresight {
+            used.push((second, foresight.model.clone(), foresight.trust));
+        }
+        said.step.replicas
+    });
+    let at = |when: f64| used.iter().find(|(second, ..)| *second >= when).unwrap().clone();
+    assert_eq!((at(390.0).1.as_ref(), at(390.0).2), ("oracle", Trust::Trusted));
+    assert_eq!(at(590.0).2, Trust::Reactive, "its last word reaches 40 s");
+}
+
+#[test]
+fn buffers_modes_and_the_maximum() {
+    let number_for = |settings: serde_json::Value| {
+        let mut policy = predictive(settings);
+        policy.bounds(1, 3);
+        let mut last = None;
+        wave(690, |seen, _| {
+            policy.observe(seen);
+            let said = policy.recommend(seen);
+            let replicas = said.step.replicas;
+            last = Some(said);
+            replicas
+        });
+        last.unwrap()
+    };
+    // The wave is at its top, of 4 workers, at 690 s.
+    let fixed = number_for(json!({"buffer": "fixed", "margin": 0.2, "start_up": "3s"}));
+    assert!(fixed.step.replicas >= 4, "{:?}", fixed.step);
+    let spare = number_for(json!({"buffer": "one_spare"}));
+    assert!(spare.foresight.unwrap().planned >= 5);
+    let only = number_for(json!({"mode": "forecast_only"}));
+    assert_eq!((only.step.rule.as_ref(), only.meets), ("forecast_only", Meets::All));
+    let exceed = number_for(json!({"buffer": "one_spare", "max_behavior": "exceed", "max_exceeded_by": 0.4}));
+    assert_eq!((exceed.step.replicas, exceed.meets), (4, Meets::None), "3 and 40 % of it: {:?}", exceed.step);
+    for bad in
+        [json!({"quantile": 1}), json!({"margin": -1}), json!({"buffer": "hope"}), json!({"model": "x"})]
+    {
+        assert!(build(&config("predictive", bad.clone()).policy).is_err(), "{bad}");
+    }
+}

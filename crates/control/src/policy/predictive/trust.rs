@@ -1,0 +1,133 @@
+//! How far a forecast is relied upon: earned by being better than the naive one, lost at once.
+
+use crate::decision::{Because, Trust};
+use crate::policy::outlook::Seer;
+
+/// Forecasts scored before one can be trusted at all.
+const SCORED_MIN: u64 = 30;
+/// Loss over that of the naive forecast below which trust is earned.
+const EARNED_BELOW: f64 = 0.97;
+/// The same, above which full trust is lost.
+const DOUBTED_ABOVE: f64 = 1.0;
+/// The same, above which all of it is.
+const LOST_ABOVE: f64 = 1.2;
+/// Level whose coverage is watched.
+const LEVEL: f64 = 0.9;
+/// Standard deviations of chance by which the coverage may fall short.
+const SIGMAS: f64 = 3.0;
+/// Good turns on probation before a forecast decides.
+const GOOD_TURNS: u32 = 20;
+
+/// One forecast's standing.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    pub(super) trust: Trust,
+    good: u32,
+}
+
+/// What is known of a forecast at one turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Evidence {
+    /// It is there, reaches as far as the lead, and is sound.
+    pub(super) present: bool,
+    /// Loss over that of the naive forecast, and forecasts scored.
+    pub(super) ratio: Option<(f64, u64)>,
+    /// Share of outcomes at or below their 0.9 quantile, and their number.
+    pub(super) coverage: Option<(f64, usize)>,
+}
+
+impl Evidence {
+    pub(super) fn of(seer: &Seer, naive: &Seer, lead: usize) -> Self {
+        let ratio = |(own, scored): (f64, u64), (other, _): (f64, u64)| {
+            let ratio = if other > 0.0 { own / other } else { f64::INFINITY };
+            (ratio, scored)
+        };
+        Self {
+            present: seer.reaches(lead),
+            ratio: seer.score.loss().zip(naive.score.loss()).map(|(own, other)| ratio(own, other)),
+            coverage: seer.score.coverage(),
+        }
+    }
+
+    /// Whether outcomes exceed the 0.9 quantile more often than chance allows.
+    fn uncovered(&self) -> bool {
+        self.coverage.is_some_and(|(share, count)| {
+            let sigma = (LEVEL * (1.0 - LEVEL) / count.max(1) as f64).sqrt();
+            share < LEVEL - SIGMAS * sigma
+        })
+    }
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self { trust: Trust::Reactive, good: 0 }
+    }
+
+    /// One turn's evidence; why the trust is another now, if it is.
+    pub(super) fn judge(&mut self, evidence: &Evidence) -> Option<Because> {
+        let before = self.trust;
+        let (ratio, scored) = evidence.ratio.unwrap_or((f64::INFINITY, 0));
+        let numbers =
+            [("ratio", ratio), ("covered", 100.0 * evidence.coverage.map_or(f64::NAN, |one| one.0))];
+        let (trust, sentence) = if !evidence.present {
+            (Trust::Reactive, "no sound forecast reaches as far as a start-up takes")
+        } else if evidence.uncovered() {
+            (Trust::Reactive, "only {covered} % of the outcomes were below what 90 % should be")
+        } else if ratio > LOST_ABOVE {
+            (Trust::Reactive, "its loss is {ratio} times that of the naive forecast")
+        } else if before == Trust::Trusted && ratio > DOUBTED_ABOVE {
+            (Trust::Probation, "its loss is {ratio} times that of the naive forecast")
+        } else if before == Trust::Reactive && scored >= SCORED_MIN && ratio < EARNED_BELOW {
+            (Trust::Probation, "its loss is {ratio} times that of the naive forecast, {covered} % covered")
+        } else if before == Trust::Probation && self.good >= GOOD_TURNS && ratio < EARNED_BELOW {
+            (Trust::Trusted, "its loss stayed {ratio} times that of the naive forecast, {covered} % covered")
+        } else {
+            (before, "")
+        };
+        let good = trust == before && trust == Trust::Probation && ratio < EARNED_BELOW;
+        self.good = if good { self.good + 1 } else { 0 };
+        self.trust = trust;
+        (trust != before).then(|| Because::new(sentence, numbers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(ratio: f64, scored: u64, covered: f64) -> Evidence {
+        Evidence { present: true, ratio: Some((ratio, scored)), coverage: Some((covered, 200)) }
+    }
+
+    #[test]
+    fn trust_is_earned_slowly_and_lost_at_once() {
+        let mut gate = Gate::new();
+        assert!(gate.judge(&evidence(0.5, 29, 0.9)).is_none(), "too few forecasts");
+        assert!(gate.judge(&evidence(0.99, 100, 0.9)).is_none(), "hardly better than naive");
+        let why = gate.judge(&evidence(0.8, 30, 0.9)).unwrap();
+        assert_eq!(gate.trust, Trust::Probation);
+        assert_eq!(why.to_string(), "its loss is 0.8 times that of the naive forecast, 90 % covered");
+        for _ in 0..GOOD_TURNS {
+            assert!(gate.judge(&evidence(0.8, 50, 0.9)).is_none());
+        }
+        gate.judge(&evidence(0.8, 51, 0.9)).unwrap();
+        assert_eq!(gate.trust, Trust::Trusted);
+        gate.judge(&evidence(1.05, 60, 0.9)).unwrap();
+        assert_eq!(gate.trust, Trust::Probation);
+        gate.judge(&evidence(0.8, 60, 0.7)).unwrap();
+        assert_eq!(gate.trust, Trust::Reactive, "70 % covered is no chance");
+    }
+
+    #[test]
+    fn what_is_not_there_or_worse_than_nothing_is_not_trusted() {
+        for bad in [
+            Evidence::default(),
+            Evidence { present: false, ..evidence(0.5, 99, 0.9) },
+            evidence(1.3, 99, 0.9),
+        ] {
+            let mut gate = Gate { trust: Trust::Trusted, good: 0 };
+            assert!(gate.judge(&bad).is_some(), "{bad:?}");
+            assert_eq!(gate.trust, Trust::Reactive, "{bad:?}");
+        }
+    }
+}
