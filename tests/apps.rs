@@ -93,3 +93,42 @@ async fn cpu_is_that_of_the_whole_tree() {
     assert!(busy.workers[0].memory_bytes > Some(2_000_000), "{:?}", busy.workers);
     load.end_without_failure().await;
 }
+
+/// Answers on a Unix socket with what it finds of it.
+const ON_A_SOCKET: &str = "
+import http.server, os, socketserver, stat, sys
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        folder = os.path.dirname(sys.argv[1])
+        body = f'{folder} {stat.S_IMODE(os.stat(folder).st_mode):o}'.encode()
+        self.send_response(200)
+        self.send_header('content-length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def address_string(self):
+        return 'somebody'
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+Server(sys.argv[1], Answer).serve_forever()
+";
+
+#[tokio::test]
+async fn an_app_on_a_unix_socket() {
+    if !there_is("python3") {
+        return;
+    }
+    let bench = Bench::whole_machine().await;
+    bench.write("app.py", ON_A_SOCKET);
+    let pool = bench.run(&["--queue-timeout", "50s", "--", "python3", "app.py", "{socket}"]).await;
+    let said = get(&pool.url).await.unwrap().body;
+    let (folder, mode) = said.split_once(' ').unwrap();
+    assert_eq!(mode, "700", "nobody else may connect");
+    let folder = std::path::PathBuf::from(folder);
+    serves(&bench, pool).await;
+    assert!(!folder.exists(), "nothing is left");
+}

@@ -156,7 +156,7 @@ async fn probe(clock: Clock, backend: &Backend, check: &HealthCheck) -> Probed {
             (Address::Tcp(address), Some(port)) => Address::Tcp((address.ip(), port).into()),
             (address, _) => address.clone(),
         };
-        let mut sender = crate::upstream::open(&address).await.ok()?;
+        let mut sender = crate::upstream::open(&address, false).await.ok()?;
         let mut request = Request::new(RequestBody::empty(clock));
         *request.uri_mut() = check.path.clone();
         let host = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("worker"));

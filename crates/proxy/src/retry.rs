@@ -115,6 +115,7 @@ pub(crate) async fn send(
         let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
         queued += before.saturating_sub(patience);
         let worker = lease.backend().id();
+        let tried_at = thread.clock.now();
         let fault = match attempt::run(thread, &lease, head, &mut body).await {
             Ok(received) => return Ok(received.under(lease, queued)),
             Err(fault) => fault,
@@ -125,6 +126,8 @@ pub(crate) async fn send(
             Fault::Unsent(cause) => {
                 lease.unreached(thread.clock.now());
                 unsent += 1;
+                let tried = thread.clock.now().duration_since(tried_at);
+                patience = patience.saturating_sub(Duration::try_from(tried).unwrap_or_default());
                 if unsent == UNSENT_MAX || patience.is_zero() {
                     return Err(bad_gateway(worker, "connect_failed", &cause));
                 }

@@ -22,9 +22,12 @@ use crate::body::RequestBody;
 use crate::strict::Wire;
 
 mod socket;
+mod wall;
 
 use socket::WorkerIo;
 pub(crate) use socket::fault_of;
+use wall::Wall;
+pub(crate) use wall::{is_unacknowledged, suits};
 
 /// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
@@ -146,22 +149,24 @@ impl Connections {
         self.clock.now().saturating_sub(self.idle_timeout).unwrap_or(Timestamp::MIN)
     }
 
-    /// Makes a new connection.
-    pub(crate) async fn connect(&self, backend: &Backend) -> Result<Sender, ConnectError> {
-        let connected = self.clock.timeout(self.connect_timeout, open(backend.address())).await;
+    /// Makes a new connection. With a wall, it is given up if its first bytes are not acknowledged
+    /// in time.
+    pub(crate) async fn connect(&self, backend: &Backend, walled: bool) -> Result<Sender, ConnectError> {
+        let connected = self.clock.timeout(self.connect_timeout, open(backend.address(), walled)).await;
         connected.map_err(|_| ConnectError::TooSlow(self.connect_timeout))?
     }
 }
 
-pub(crate) async fn open(address: &Address) -> Result<Sender, ConnectError> {
+pub(crate) async fn open(address: &Address, walled: bool) -> Result<Sender, ConnectError> {
     match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(refused)?;
             stream.set_nodelay(true)?;
-            handshake(stream).await
+            let wall = (walled && address.ip().is_loopback()).then(|| Wall::build(&stream)).flatten();
+            handshake(stream, wall).await
         }
         #[cfg(unix)]
-        Address::Unix(path) => handshake(UnixStream::connect(path).await.map_err(refused)?).await,
+        Address::Unix(path) => handshake(UnixStream::connect(path).await.map_err(refused)?, None).await,
         #[cfg(not(unix))]
         Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
     }
@@ -175,12 +180,12 @@ fn refused(error: io::Error) -> ConnectError {
     }
 }
 
-async fn handshake<S>(stream: S) -> Result<Sender, ConnectError>
+async fn handshake<S>(stream: S, wall: Option<Wall<S>>) -> Result<Sender, ConnectError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let wire = Arc::<Wire>::default();
-    let io = TokioIo::new(WorkerIo::new(stream, Arc::clone(&wire)));
+    let io = TokioIo::new(WorkerIo::new(stream, Arc::clone(&wire), wall));
     let (requests, connection) = http1::handshake(io).await?;
     // It ends when the sender is dropped or the worker closes; what went wrong with a request is
     // told to that request.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
 mod admission;
+mod backlog;
 mod change;
 mod conformance;
 mod drain;

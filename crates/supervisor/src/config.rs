@@ -87,6 +87,9 @@ pub enum StartError {
     /// The size of a worker is no size.
     #[error("a worker cannot have {0} cores; hint: a number above 0")]
     BadWorkerCpus(f64),
+    /// The directory for workers' sockets could not be made.
+    #[error("no directory for the workers' sockets: {0}; hint: TMPDIR says where it is made")]
+    Sockets(std::io::Error),
     /// The guardian does not run.
     #[error("the guardian `{}` could not be started: {cause}", .program.display())]
     Guardian {

@@ -12,6 +12,7 @@ mod output;
 mod probe;
 mod process;
 mod processes;
+mod sockets;
 mod task;
 mod usage;
 

@@ -5,6 +5,7 @@
 //! passes as a TCP check would. Silence fails, unless requests ended meanwhile: a busy worker
 //! may be slow to answer its probe, and being busy is no reason to be killed.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,12 @@ use http::{Request, StatusCode, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
-use traffic::{Matcher, WorkerId};
+use traffic::{Address, Matcher, WorkerId};
+
+use crate::process::HOST;
 
 /// Told to the worker, so that it can leave probes out of its own statistics.
 const USER_AGENT: &str = concat!("autoscale-probe/", env!("CARGO_PKG_VERSION"));
@@ -62,21 +66,38 @@ pub(crate) enum Verdict {
 }
 
 /// Asks once.
-pub(crate) async fn probe(address: SocketAddr, config: &ProbeConfig, clock: Clock) -> Verdict {
-    let address = SocketAddr::new(address.ip(), config.port.unwrap_or(address.port()));
+pub(crate) async fn probe(address: &Address, config: &ProbeConfig, clock: Clock) -> Verdict {
+    let tcp = match (address, config.port) {
+        (Address::Tcp(address), port) => SocketAddr::new(address.ip(), port.unwrap_or(address.port())),
+        (Address::Unix(_), Some(port)) => SocketAddr::from((HOST, port)),
+        (Address::Unix(path), None) => {
+            return probe_over(UnixStream::connect(path), path.display(), "localhost", config, clock).await;
+        }
+    };
+    probe_over(TcpStream::connect(tcp), tcp, &tcp.to_string(), config, clock).await
+}
+
+async fn probe_over<S: AsyncRead + AsyncWrite + Unpin>(
+    connecting: impl Future<Output = std::io::Result<S>>,
+    address: impl Display,
+    host: &str,
+    config: &ProbeConfig,
+    clock: Clock,
+) -> Verdict {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
     let limit = config.timeout.as_secs_f64();
     let begun = clock.uptime();
-    let stream = match clock.timeout(config.timeout, TcpStream::connect(address)).await {
+    let stream = match clock.timeout(config.timeout, connecting).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            let hint = "hint: the app must listen on $PORT";
+        Ok(Err(error)) if matches!(error.kind(), ConnectionRefused | NotFound) => {
+            let hint = "hint: the app must listen on $PORT, or on {socket} if its command says so";
             return Verdict::Failed(format!("nothing listens on {address}; {hint}"));
         }
         Ok(Err(error)) => return Verdict::Failed(format!("no connection to {address}: {error}")),
         Err(_) => return Verdict::Failed(format!("no connection to {address} within {limit} s")),
     };
     let left = config.timeout.saturating_sub(clock.uptime().saturating_sub(begun));
-    match clock.timeout(left, ask(stream, address, &config.path)).await {
+    match clock.timeout(left, ask(stream, host, &config.path)).await {
         Ok(Ok(status)) if !passes(status, config) => {
             Verdict::Failed(format!("GET {} answered {status}", config.path))
         }
@@ -96,10 +117,14 @@ fn passes(status: StatusCode, config: &ProbeConfig) -> bool {
     }
 }
 
-async fn ask(stream: TcpStream, address: SocketAddr, path: &str) -> hyper::Result<StatusCode> {
+async fn ask(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+) -> hyper::Result<StatusCode> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path)
-        .header(header::HOST, address.to_string())
+        .header(header::HOST, host)
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
@@ -117,7 +142,7 @@ async fn ask(stream: TcpStream, address: SocketAddr, path: &str) -> hyper::Resul
 /// Asks a worker for as long as it lives, fast until it has passed, and tells the fleet.
 pub(crate) async fn watch(
     id: WorkerId,
-    address: SocketAddr,
+    address: Address,
     config: ProbeConfig,
     passes_needed: u32,
     progress: Option<Progress>,
@@ -130,7 +155,7 @@ pub(crate) async fn watch(
     loop {
         let begun = clock.uptime();
         let ended_before = ended();
-        let event = match probe(address, &config, clock).await {
+        let event = match probe(&address, &config, clock).await {
             Verdict::Passed => {
                 passes += 1;
                 Some(Event::ProbePassed { id })
@@ -178,7 +203,7 @@ mod tests {
         });
         let timeout = Duration::from_millis(if answer.is_some() { 20_000 } else { 100 });
         let config = ProbeConfig { timeout, ..ProbeConfig::default() };
-        let verdict = probe(address, &config, Clock::start()).await;
+        let verdict = probe(&Address::Tcp(address), &config, Clock::start()).await;
         (verdict, server.await.unwrap())
     }
 
@@ -228,7 +253,8 @@ mod tests {
         let short = Duration::from_millis(20);
         let config = ProbeConfig { timeout: short, interval: short, ..ProbeConfig::default() };
         let id = WorkerId { slot: 1, run: 1 };
-        let prober = tokio::spawn(watch(id, address, config, 1, Some(progress), told, Clock::start()));
+        let prober =
+            tokio::spawn(watch(id, Address::Tcp(address), config, 1, Some(progress), told, Clock::start()));
         for _ in 0..5 {
             asked.recv().await.unwrap();
         }
@@ -242,7 +268,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_fails_with_a_hint() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let Verdict::Failed(because) = probe(free, &ProbeConfig::default(), Clock::start()).await else {
+        let Verdict::Failed(because) =
+            probe(&Address::Tcp(free), &ProbeConfig::default(), Clock::start()).await
+        else {
             panic!("nothing listens there");
         };
         assert!(because.contains("nothing listens on") && because.contains("$PORT"), "{because}");

@@ -1,4 +1,4 @@
-//! What a worker is: a command line without a shell, its environment and its port.
+//! What a worker is: a command line without a shell, its environment, its port or its socket.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustix::fs::Access;
 use traffic::WorkerId;
 
+use crate::sockets::PLACEHOLDER;
+
 /// Workers listen on this machine only; the world comes in through the balancer.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// A port on the loopback answers or refuses within microseconds.
@@ -20,9 +22,10 @@ const PORT_ANSWERS_WITHIN: Duration = Duration::from_millis(100);
 pub struct WorkerCommand {
     /// A path, or a name to look for in `PATH`.
     pub program: String,
-    /// `{port}`, `$PORT` and `${PORT}` in them stand for the worker's port. No shell is involved.
+    /// `{port}`, `$PORT` and `${PORT}` in them stand for the worker's port, `{socket}` for the path
+    /// of a Unix socket, on which it is then spoken to instead. No shell is involved.
     pub arguments: Vec<String>,
-    /// On top of our own environment.
+    /// On top of our own environment; `{socket}` in values as in arguments.
     pub environment: Vec<(String, String)>,
     /// Where to run it; `None`: where we run.
     pub directory: Option<PathBuf>,
@@ -81,16 +84,27 @@ impl WorkerCommand {
         }
     }
 
-    /// Program and arguments of a worker on this port.
-    pub(crate) fn words(&self, port: u16) -> Vec<String> {
+    /// Whether its workers listen on Unix sockets.
+    pub(crate) fn wants_socket(&self) -> bool {
+        let values = self.environment.iter().map(|(_, value)| value);
+        self.arguments.iter().chain(values).any(|text| text.contains(PLACEHOLDER))
+    }
+
+    /// Program and arguments of a worker at this place.
+    pub(crate) fn words(&self, port: u16, socket: Option<&Path>) -> Vec<String> {
         let port = port.to_string();
-        let arguments = self.arguments.iter().map(|argument| with_port(argument, &port));
-        std::iter::once(self.program.clone()).chain(arguments).collect()
+        let place = |argument: &String| with_socket(&with_port(argument, &port), socket);
+        std::iter::once(self.program.clone()).chain(self.arguments.iter().map(place)).collect()
     }
 
     /// What a worker finds in its environment on top of ours. The user's own entries come last
     /// and win.
-    pub(crate) fn environment_of(&self, id: WorkerId, port: u16) -> Vec<(String, String)> {
+    pub(crate) fn environment_of(
+        &self,
+        id: WorkerId,
+        port: u16,
+        socket: Option<&Path>,
+    ) -> Vec<(String, String)> {
         let slot = id.slot.to_string();
         let ours = [
             ("PORT", port.to_string()),
@@ -102,7 +116,8 @@ impl WorkerCommand {
             ("NODE_APP_INSTANCE", slot),
         ];
         let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
-        ours.chain(self.environment.iter().cloned()).collect()
+        let theirs = self.environment.iter();
+        ours.chain(theirs.map(|(name, value)| (name.clone(), with_socket(value, socket)))).collect()
     }
 }
 
@@ -121,6 +136,10 @@ fn with_port(argument: &str, port: &str) -> String {
         rest = after;
     }
     whole + rest
+}
+
+fn with_socket(text: &str, socket: Option<&Path>) -> String {
+    socket.map_or_else(|| text.to_owned(), |path| text.replace(PLACEHOLDER, &path.to_string_lossy()))
 }
 
 /// A free port for the worker in `slot` (from 1): `first + slot - 1` or the next that is not

@@ -17,6 +17,7 @@ use super::{BalancerArgs, DoorArgs, parse};
   autoscale run -- python3 -m http.server '$PORT'      any app that listens on $PORT
   autoscale run --policy hpa --shadow threshold,kpa,aws  four policies on the same traffic, one acts
   autoscale run -- ./server --listen 127.0.0.1:{port}
+  autoscale run -- gunicorn --bind unix:{socket} app:app
   autoscale run --config autoscale.toml --record run.db")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -90,7 +91,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) plain: bool,
 
-    /// The app and its arguments; `$PORT` and `{port}` are replaced
+    /// The app and its arguments; `$PORT` and `{port}` are replaced, and `{socket}` by the path of a
+    /// Unix socket on which it is then spoken to: cheaper than a port
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 

@@ -39,7 +39,8 @@ pub(super) async fn run(
     body: &mut Option<RequestBody>,
 ) -> Result<Received, Fault> {
     let backend = lease.backend();
-    let connect = async || thread.connections.connect(backend).await.map_err(not_connected);
+    let walled = body.as_ref().is_some_and(upstream::suits);
+    let connect = async || thread.connections.connect(backend, walled).await.map_err(not_connected);
     let (mut sender, kept) = match thread.connections.take(backend) {
         Some(sender) => (sender, true),
         None => (connect().await?, false),
@@ -173,6 +174,9 @@ fn look_at(thread: &Thread, watched: Option<&Backend>, deadline: Timestamp) -> T
 fn blame(progress: &Progress, error: &hyper::Error) -> Fault {
     match progress.fault.get() {
         Some(fault) => Fault::Client(fault.into()),
+        None if upstream::is_unacknowledged(error) => {
+            Fault::Unsent("took no request: its queue of connections is full".to_owned())
+        }
         None => Fault::Broke(cause(error)),
     }
 }

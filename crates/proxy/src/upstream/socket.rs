@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::HEAD_BYTES_MAX;
+use super::wall::Wall;
 use crate::gather::gather;
 use crate::strict::{AnswerHead, Fault, Gate, Limits, Wire};
 
@@ -28,13 +29,14 @@ pub(super) struct WorkerIo<S> {
     gate: Gate<AnswerHead>,
     wire: Arc<Wire>,
     fault: Option<Fault>,
+    wall: Option<Wall<S>>,
 }
 
 impl<S> WorkerIo<S> {
-    pub(super) fn new(stream: S, wire: Arc<Wire>) -> Self {
+    pub(super) fn new(stream: S, wire: Arc<Wire>, wall: Option<Wall<S>>) -> Self {
         let limits = Limits { head_bytes: HEAD_BYTES_MAX };
         let gate = Gate::new(AnswerHead::new(Arc::clone(&wire)), limits);
-        Self { stream, gate, wire, fault: None }
+        Self { stream, gate, wire, fault: None, wall }
     }
 }
 
@@ -53,7 +55,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for WorkerIo<S> {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, BadAnswer(fault))));
             }
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, buffer));
+            if let Some(wall) = this.wall.take() {
+                wall.lift(&this.stream);
+                read.map_err(Wall::<S>::explain)?;
+            } else {
+                read?;
+            }
             if buffer.filled().len() == before {
                 return Poll::Ready(Ok(()));
             }

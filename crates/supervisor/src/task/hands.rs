@@ -24,6 +24,7 @@ use crate::leftovers;
 use crate::output::{Outputs, Stream};
 use crate::probe;
 use crate::process::{HOST, free_port};
+use crate::sockets::Sockets;
 
 /// A guardian that dies more often than this within [`DEATHS_WITHIN`] will not live.
 const DEATHS_MAX: usize = 3;
@@ -36,6 +37,8 @@ const TASKS_END_WITHIN: Duration = Duration::from_secs(1);
 /// Where a worker's process was put.
 struct Place {
     port: u16,
+    /// On which it listens instead, if it does.
+    socket: Option<PathBuf>,
     prober: Option<AbortHandle>,
 }
 
@@ -63,6 +66,8 @@ pub(super) struct Hands {
     routed: BTreeSet<WorkerId>,
     places: BTreeMap<WorkerId, Place>,
     followups: VecDeque<Event>,
+    /// Where workers listen that listen on Unix sockets.
+    sockets: Option<Sockets>,
 }
 
 impl Hands {
@@ -77,6 +82,8 @@ impl Hands {
         let failed = |cause| StartError::Guardian { program: config.guardian.program.clone(), cause };
         let token = random_token().map_err(failed)?;
         let record = keeps_record.then(|| leftovers::record_path(&config.state_directory, &token));
+        let sockets = config.command.wants_socket().then(|| Sockets::create(&token)).transpose();
+        let sockets = sockets.map_err(StartError::Sockets)?;
         let tasks = TaskTracker::new();
         let link = Link::start(&config.guardian, token.clone(), record.clone(), clock, &tasks);
         let link = Some(link.await.map_err(failed)?);
@@ -96,6 +103,7 @@ impl Hands {
             routed: BTreeSet::new(),
             places: BTreeMap::new(),
             followups: VecDeque::new(),
+            sockets,
         })
     }
 
@@ -164,14 +172,15 @@ impl Hands {
         self.outputs.capture(id, Stream::Stdout, OwnedFd::from(output), &self.tasks)?;
         self.outputs.capture(id, Stream::Stderr, OwnedFd::from(errors), &self.tasks)?;
         let command = &self.config.command;
+        let socket = self.sockets.as_ref().map(|sockets| sockets.path(id));
         let order = Order::Spawn {
             id,
-            command: command.words(port),
-            environment: command.environment_of(id, port),
+            command: command.words(port, socket.as_deref()),
+            environment: command.environment_of(id, port, socket.as_deref()),
             directory: command.directory.clone(),
         };
         link.order(order, Some([output_in.into(), errors_in.into()]));
-        self.places.insert(id, Place { port, prober: None });
+        self.places.insert(id, Place { port, socket, prober: None });
         Ok(())
     }
 
@@ -184,10 +193,13 @@ impl Hands {
     /// A worker's process runs: asks it from now on how it is.
     pub(super) fn started(&mut self, id: WorkerId, pid: u32) -> Option<Event> {
         let place = self.places.get_mut(&id)?;
-        let address = SocketAddr::from((HOST, place.port));
+        let address = match &place.socket {
+            Some(path) => Address::Unix(path.clone()),
+            None => Address::Tcp(SocketAddr::from((HOST, place.port))),
+        };
         let prober = probe::watch(
             id,
-            address,
+            address.clone(),
             self.config.probe.clone(),
             self.config.fleet.startup_threshold,
             self.wires.progress.clone(),
@@ -195,13 +207,16 @@ impl Hands {
             self.clock,
         );
         place.prober = Some(self.tasks.spawn(prober).abort_handle());
-        Some(Event::Started { id, pid, address: Address::Tcp(address) })
+        Some(Event::Started { id, pid, address })
     }
 
     /// A worker's process is gone.
     pub(super) fn ended(&mut self, id: WorkerId) {
         if let Some(prober) = self.places.remove(&id).and_then(|place| place.prober) {
             prober.abort();
+        }
+        if let Some(sockets) = &self.sockets {
+            sockets.remove(id);
         }
     }
 
