@@ -2,6 +2,7 @@
 
 mod balancing;
 mod follow;
+mod predict;
 mod read;
 mod steer;
 
@@ -61,6 +62,7 @@ fn routes() -> Vec<Row> {
         (Method::GET, "/healthz", get(read::healthz)),
         (Method::GET, "/readyz", get(read::readyz)),
         (Method::GET, "/metrics", get(read::metrics)),
+        (Method::GET, "/predict", get(predict::predict)),
         (Method::GET, "/api/v1/openapi.json", get(read::openapi)),
         (Method::GET, "/api/v1/status", get(read::status)),
         (Method::GET, "/api/v1/decisions", get(read::decisions)),

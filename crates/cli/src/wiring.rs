@@ -2,6 +2,7 @@
 
 pub(crate) mod balancing;
 pub(crate) mod fixed;
+mod forecasting;
 mod listeners;
 mod logs;
 mod orders;
@@ -127,6 +128,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         controller,
         commands: commands_in,
         mode: if config.dry_run { Mode::Recommend } else { Mode::Act },
+        forecasting: forecasting::start(&config.control)?,
         clock,
     };
     let turning =

@@ -1,9 +1,11 @@
 //! The real-time loop and its two ports.
 
+pub mod forecasting;
 pub mod run;
 pub mod source;
 pub mod target;
 
+pub use forecasting::Forecasting;
 pub use run::{Loop, Mode};
 pub use source::{Source, SourceError};
 pub use target::{Status, Target, TargetError};

@@ -7,8 +7,9 @@ use control::{Applied, Command, Controller, Cycle, Observation, WorkerSeen};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use traffic::{BackendSample, Sample};
+use traffic::{BackendSample, Sample, Window};
 
+use crate::forecasting::Forecasting;
 use crate::source::Source;
 use crate::target::{Status, Target};
 
@@ -36,6 +37,8 @@ pub struct Loop<S, T> {
     pub commands: mpsc::Receiver<Command>,
     /// Whether decisions are carried out.
     pub mode: Mode,
+    /// A model beside it, where the policy has use for one.
+    pub forecasting: Option<Forecasting>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -80,7 +83,11 @@ impl<S: Source, T: Target> Loop<S, T> {
             Ok(status) => status,
             Err(error) => return Cycle::Blind { at, because: error.to_string() },
         };
-        let seen = observation(at, sample.ok(), status, std::mem::take(commands));
+        let mut seen = observation(at, sample.ok(), status, std::mem::take(commands));
+        if let Some(forecasting) = &self.forecasting {
+            seen.slow.forecast = forecasting.take();
+            forecasting.tell(at, seen.traffic.as_ref().map(Window::rate_per_second));
+        }
         let decision = self.controller.decide(&seen);
         let applied = match self.mode {
             Mode::Recommend => Applied::DryRun,

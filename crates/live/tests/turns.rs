@@ -112,6 +112,7 @@ fn bench(host_cpu: &[f64], interval: Duration) -> Bench {
         controller: Controller::new(config).unwrap(),
         commands: receiver,
         mode: Mode::Act,
+        forecasting: None,
         clock,
     };
     Bench { orders, commands, run }

@@ -157,3 +157,43 @@ async fn who_does_not_answer_is_named() {
         assert!(matches!(admin::Client::new(bad, None, "test"), Err(ClientError::BadUrl(_))), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn a_prediction_is_what_the_newest_decision_saw() {
+    let pool = pool(3).await;
+    let empty = pool.json("/predict").await;
+    assert_eq!((&empty["recommendation"], &empty["predicted_next"]), (&json!("No Change"), &json!(null)));
+    let Cycle::Decided { seen, mut decision, applied } = turn(1) else { panic!("a decided turn") };
+    decision.measured = Some(control::Measured {
+        signal: "load".into(),
+        unit: "workers".into(),
+        value: Some(2.0),
+        up: None,
+        down: None,
+    });
+    decision.recommended.replicas = decision.current + 1;
+    decision.limited.clear();
+    decision.foresight = Some(Box::new(control::Foresight {
+        model: "ensemble".into(),
+        trust: control::Trust::Trusted,
+        lead_s: 4.0,
+        load: 2.0,
+        q10: 2.5,
+        q50: 3.0,
+        q90: 3.5,
+        coverage: Some(0.91),
+        loss_ratio: Some(0.6),
+        reactive: 3,
+        planned: 4,
+        next: None,
+    }));
+    drop(pool.board.push(Cycle::Decided { seen, decision, applied }));
+    let told = pool.json("/predict").await;
+    assert_eq!(
+        told,
+        json!({"current_avg": 2.0, "predicted_next": 3.0, "recommendation": "Scale Up",
+            "target": told["target"], "reactive_target": 3, "horizon_s": 4.0,
+            "quantiles": {"q10": 2.5, "q50": 3.0, "q90": 3.5}, "factor": 1.5, "confidence": 0.91,
+            "loss_ratio": 0.6, "model": "ensemble", "trust": "trusted", "next": null})
+    );
+}

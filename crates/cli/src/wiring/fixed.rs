@@ -100,6 +100,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         controller,
         commands,
         mode: Mode::Recommend,
+        forecasting: None,
         clock,
     };
     let turning = tokio::spawn(turning.run(ended.clone(), move |cycle| drop(board.push(cycle))));
