@@ -24,7 +24,7 @@ pub(crate) struct Found {
     pub(crate) rounds: usize,
     pub(crate) seconds: u32,
     pub(crate) load_before: String,
-    pub(crate) scores: Vec<(&'static str, conformance::Score)>,
+    pub(crate) scores: Vec<conformance::Score>,
 }
 
 pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
@@ -41,12 +41,9 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
         peers::own_balancer("autoscale", &backends.tcp)?,
         peers::own_balancer("autoscale, Unix sockets", &backends.unix)?,
         peers::nginx_balancer(folder.path(), &backends.tcp)?,
-        peers::haproxy_balancer(folder.path(), &backends.tcp)?,
+        peers::haproxy_balancer(folder.path(), &backends.tcp, "check inter 1s")?,
     ];
-    let mut scores = Vec::new();
-    for peer in all.iter().filter(|peer| peer.name != "autoscale, Unix sockets") {
-        scores.push((peer.name, conformance::score(peer.address)?));
-    }
+    let scores = conformance::scores(&peers::own_binary(options)?)?;
     let slots = measure(&all, rounds, seconds)?;
     let found = Found { slots, rounds, seconds, load_before: load_before.trim().to_owned(), scores };
     let text = report::text(&found);

@@ -14,13 +14,15 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "usage: autoscale-bench balancer [--rounds N] [--seconds N] [--dry]";
+const USAGE: &str = "usage: autoscale-bench balancer [--rounds N] [--seconds N] [--dry] [--autoscale PATH]
+       autoscale-bench conformance [--autoscale PATH]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.split_first() {
         Some((&"balancer", options)) => balancer::run(options),
+        Some((&"conformance", options)) => conformance::run(options),
         Some((&"serve", backends)) => serve::run(backends),
         _ => Err(anyhow::anyhow!(USAGE)),
     };

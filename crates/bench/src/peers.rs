@@ -1,7 +1,7 @@
 //! Balancers under test and the server behind them, each a process that ends with its handle.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use crate::serve::THREADS;
 /// Time to begin to listen.
 const START_MAX: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Our name among peers.
+pub(crate) const OWN: &str = "autoscale";
 
 /// A process that listens.
 pub(crate) struct Peer {
@@ -123,10 +126,11 @@ pub(crate) fn nginx_balancer(folder: &Path, backends: &[String]) -> anyhow::Resu
     nginx("nginx", address, folder, &config)
 }
 
-pub(crate) fn haproxy_balancer(folder: &Path, backends: &[String]) -> anyhow::Result<Peer> {
+/// `probes` are what each server's line ends in; without them nothing is asked but what is forwarded.
+pub(crate) fn haproxy_balancer(folder: &Path, backends: &[String], probes: &str) -> anyhow::Result<Peer> {
     let address = free_address()?;
     let servers: String =
-        (1..).zip(backends).map(|(n, backend)| format!("  server s{n} {backend} check inter 1s\n")).collect();
+        (1..).zip(backends).map(|(n, backend)| format!("  server s{n} {backend} {probes}\n")).collect();
     let config = format!(
         "global\n  nbthread {THREADS}\n  maxconn 8192\n\
          defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n\
@@ -138,6 +142,27 @@ pub(crate) fn haproxy_balancer(folder: &Path, backends: &[String]) -> anyhow::Re
     let path = folder.join("haproxy.cfg");
     fs_err::write(&path, config)?;
     start("HAProxy", address, Command::new("haproxy").arg("-db").arg("-f").arg(&path))
+}
+
+/// The whole program, as its users run it, without probes.
+pub(crate) fn autoscale(binary: &Path, backends: &[String]) -> anyhow::Result<Peer> {
+    let (address, admin) = (free_address()?, free_address()?);
+    let mut command = Command::new(binary);
+    command.args(["balance", "--health-check", "off", "--listen", &address.to_string()]);
+    command.args(["--admin", &admin.to_string()]);
+    for backend in backends {
+        command.args(["--backend", backend]);
+    }
+    start(OWN, address, &mut command)
+}
+
+/// Where `--autoscale` says, else beside this program: `cargo build` puts both there.
+pub(crate) fn own_binary(options: &[&str]) -> anyhow::Result<PathBuf> {
+    let named = options.iter().position(|option| *option == "--autoscale");
+    let beside = || Some(std::env::current_exe().ok()?.with_file_name("autoscale"));
+    let path = named.and_then(|at| options.get(at + 1)).map(PathBuf::from).or_else(beside);
+    path.filter(|path| path.exists())
+        .context("the binary `autoscale` is not there; hint: cargo build --release -p autoscale-cli")
 }
 
 pub(crate) fn own_balancer(name: &'static str, backends: &[String]) -> anyhow::Result<Peer> {
