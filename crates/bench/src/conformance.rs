@@ -5,13 +5,14 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use case::Case;
 use origin::{Origin, Seen};
 use replies::{Got, Reply};
 
-use crate::peers;
+use crate::peers::{self, Peer};
 
 #[path = "../../proxy/tests/conformance/case.rs"]
 mod case;
@@ -33,11 +34,15 @@ mod smuggling;
 mod targets;
 
 /// A peer that says nothing for this long waits for more: it has taken the bytes for a beginning.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_millis(800);
 /// After the answers that are due, one too many would come this soon.
 const QUIET: Duration = Duration::from_millis(60);
 
+/// Most of the time is spent waiting: so many of each peer share its cases.
+const LANES: usize = 4;
+
 /// How a peer did.
+#[derive(Default)]
 pub(crate) struct Score {
     pub(crate) peer: &'static str,
     pub(crate) requests: Tally,
@@ -52,6 +57,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    fn join(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.failed.extend(other.failed);
+    }
+
     fn add(&mut self, rfc: &str, name: &str, verdict: Result<(), String>) {
         self.cases += 1;
         if let Err(problem) = verdict {
@@ -62,7 +72,7 @@ impl Tally {
 
 /// Prints how each peer does; fails if ours is not perfect.
 pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
-    let scores = scores(peers::own_binary(options)?.as_path())?;
+    let scores = scores(&peers::own_binary(options)?)?;
     for Score { peer, requests, answers } in &scores {
         let passed = |tally: &Tally| tally.cases - tally.failed.len();
         println!(
@@ -81,35 +91,57 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+type Start<'a> = &'a (dyn Fn(&Path, &[String]) -> anyhow::Result<Peer> + Sync);
+
 /// Puts all cases to all peers; ours is the first.
-pub(crate) fn scores(autoscale: &std::path::Path) -> anyhow::Result<Vec<Score>> {
-    let folder = tempfile::tempdir()?;
-    let origin = Origin::start()?;
-    let backends = [origin.address.to_string()];
-    let peers = [
-        peers::autoscale(autoscale, &backends)?,
-        peers::nginx_balancer(folder.path(), &backends)?,
-        peers::haproxy_balancer(folder.path(), &backends, "")?,
+pub(crate) fn scores(autoscale: &Path) -> anyhow::Result<Vec<Score>> {
+    let starts: [Start<'_>; 3] = [
+        &|_, backends| peers::autoscale(autoscale, backends),
+        &peers::nginx_balancer,
+        &|folder, backends| peers::haproxy_balancer(folder, backends, ""),
     ];
-    peers.iter().map(|peer| score(peer.name, peer.address, &origin)).collect()
+    std::thread::scope(|scope| {
+        let lanes = starts.map(|start| [0; LANES].map(|_| start));
+        let running = lanes.map(|lanes| {
+            let mut number = 0;
+            lanes.map(|start| {
+                number += 1;
+                scope.spawn(move || score(start, number - 1))
+            })
+        });
+        let joined = running.into_iter().map(|lanes| {
+            let mut sum = Score::default();
+            for lane in lanes {
+                let score = lane.join().map_err(|_| anyhow::anyhow!("a lane panicked"))??;
+                sum.peer = score.peer;
+                sum.requests.join(score.requests);
+                sum.answers.join(score.answers);
+            }
+            Ok(sum)
+        });
+        joined.collect()
+    })
 }
 
-fn score(name: &'static str, peer: SocketAddr, origin: &Origin) -> anyhow::Result<Score> {
-    let is_ours = name == peers::OWN;
-    let mut score = Score { peer: name, requests: Tally::default(), answers: Tally::default() };
+/// Puts each case of a lane to a peer of its own.
+fn score(start: Start<'_>, lane: usize) -> anyhow::Result<Score> {
+    let (folder, origin) = (tempfile::tempdir()?, Origin::start()?);
+    let peer = start(folder.path(), &[origin.address.to_string()])?;
+    let is_ours = peer.name == peers::OWN;
+    let mut score = Score { peer: peer.name, ..Score::default() };
     let tables =
         [lines::CASES, targets::CASES, fields::CASES, framing::CASES, smuggling::CASES, limits::CASES];
-    origin.say(None);
-    for case in tables.into_iter().flatten().filter(|case| is_ours || case.rfc != "own") {
+    let cases = tables.into_iter().flatten().filter(|case| is_ours || case.rfc != "own");
+    for case in cases.skip(lane).step_by(LANES) {
         origin.seen();
-        let heard = put(peer, case)?;
+        let heard = put(peer.address, case)?;
         let verdict = judge(case, &heard, &origin.seen(), is_ours);
         score.requests.add(case.rfc, case.name, verdict);
     }
-    for reply in replies::REPLIES {
+    for reply in replies::REPLIES.iter().skip(lane).step_by(LANES) {
         origin.say(Some(reply.send));
         let post = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        let heard = converse(peer, post, false, usize::MAX)?;
+        let heard = converse(peer.address, post, false, usize::MAX)?;
         score.answers.add(reply.rfc, reply.name, judge_answer(reply, &heard.bytes));
     }
     Ok(score)

@@ -117,7 +117,7 @@ pub(crate) fn nginx_balancer(folder: &Path, backends: &[String]) -> anyhow::Resu
            proxy_temp_path {folder}/npt; fastcgi_temp_path {folder}/nft; uwsgi_temp_path {folder}/nut;\n\
            scgi_temp_path {folder}/nst;\n\
            upstream app {{ {servers} keepalive 128; keepalive_requests 1000000000; }}\n\
-           server {{ listen {address} reuseport; location / {{ proxy_pass http://app;\n\
+           server {{ listen {address} reuseport; server_name localhost; location / {{ proxy_pass http://app;\n\
              proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host;\n\
              proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
              proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Request-Id $request_id; }} }} }}\n",
