@@ -24,6 +24,7 @@ mod framing;
 mod limits;
 #[path = "../../proxy/tests/conformance/lines.rs"]
 mod lines;
+#[path = "../../proxy/tests/conformance/message.rs"]
 mod message;
 mod origin;
 #[path = "../../proxy/tests/conformance/replies.rs"]
@@ -234,7 +235,7 @@ fn judge(case: &Case, heard: &Heard, seen: &[Seen], is_ours: bool) -> Result<(),
 
 fn judge_answer(reply: &Reply, heard: &[u8]) -> Result<(), String> {
     // Nothing at all, or something that breaks off: a client knows that this is no answer.
-    let Some(answer) = message::answer(heard) else { return says_nothing(reply, heard) };
+    let Some(answer) = message::answer(heard, false) else { return says_nothing(reply, heard) };
     let is_error = answer.status >= 500;
     let expected = match reply.got {
         Got::BadGateway => is_error || answer.body.is_none() || reply.forgivable,

@@ -1,6 +1,6 @@
 //! Arguments as typed: one struct a command. What they mean together is settled in `config`.
 
-mod balance;
+pub(crate) mod balance;
 mod balancer;
 mod balancer_steer;
 mod forecast;

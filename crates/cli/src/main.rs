@@ -3,7 +3,12 @@
 mod args;
 mod commands;
 mod config;
+#[cfg(test)]
+#[path = "../../../tests/fuzz/edits.rs"]
+mod edits;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod output;
 mod session;
 mod shutdown;

@@ -20,7 +20,7 @@ use crate::serve::Thread;
 use crate::tunnel;
 
 mod admission;
-mod stickiness;
+pub(crate) mod stickiness;
 mod timing;
 
 /// Answers a client's request; whatever happens, there is an answer. Dropped half way because the

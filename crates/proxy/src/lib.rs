@@ -20,7 +20,12 @@ mod answer;
 mod body;
 mod config;
 mod downstream;
+#[cfg(test)]
+#[path = "../../../tests/fuzz/edits.rs"]
+mod edits;
 mod forward;
+#[cfg(test)]
+mod fuzz;
 mod gather;
 mod headers;
 mod listen;

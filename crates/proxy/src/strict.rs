@@ -9,6 +9,8 @@ mod answer;
 mod bytes;
 mod chunks;
 mod framer;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 pub(crate) mod http2;
 mod length;

@@ -11,9 +11,11 @@ const NAME: &str = "autoscale_worker";
 
 /// The worker that the client was with, where the algorithm cares.
 pub(super) fn wanted(thread: &Thread, headers: &HeaderMap) -> Option<WorkerId> {
-    if !thread.pool.is_sticky() {
-        return None;
-    }
+    thread.pool.is_sticky().then(|| named(headers)).flatten()
+}
+
+/// The worker that a cookie names.
+pub(crate) fn named(headers: &HeaderMap) -> Option<WorkerId> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == NAME)?.1.parse().ok()

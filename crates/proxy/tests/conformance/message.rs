@@ -1,6 +1,6 @@
-//! Messages to the letter, read by nobody's parser but this: what a peer forwards must stand here.
+//! Messages to the letter, read by nobody's parser but this: a second opinion on what passes.
 
-/// A body is looked at up to this size; the cases stay far below.
+/// No line of a case is as long.
 const BYTES_MAX: usize = 1 << 20;
 
 /// What stands at the beginning of some bytes.
@@ -31,11 +31,15 @@ pub(super) struct Answer {
 }
 
 /// Reads all that came on a connection that was then closed; `None` if that is no answer.
-pub(super) fn answer(mut bytes: &[u8]) -> Option<Answer> {
+pub(super) fn answer(mut bytes: &[u8], is_to_head: bool) -> Option<Answer> {
+    let is_status = |line: &[u8]| {
+        let sound = line.starts_with(b"HTTP/1.1 ") || line.starts_with(b"HTTP/1.0 ");
+        sound.then_some(())
+    };
     loop {
         let status: u16 = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
-        let bodiless = status < 200 || matches!(status, 204 | 304);
-        let read = read(bytes, |line| line.starts_with(b"HTTP/1.1 ").then_some(()), !bodiless).ok()?;
+        let bodiless = is_to_head || status < 200 || matches!(status, 204 | 304);
+        let read = read(bytes, is_status, !bodiless).ok()?;
         let Some(read) = read else { return Some(Answer { status, body: None }) };
         if (100..200).contains(&status) {
             bytes = &bytes[read.length..];
@@ -45,7 +49,7 @@ pub(super) fn answer(mut bytes: &[u8]) -> Option<Answer> {
         let body = match (bodiless || read.framed, rest) {
             (true, []) => Some(read.body),
             (true, _) => None,
-            (false, rest) => Some(String::from_utf8_lossy(rest).into_owned()),
+            (false, rest) => Some(latin_1(rest)),
         };
         return Some(Answer { status, body });
     }
@@ -100,11 +104,14 @@ fn read(bytes: &[u8], is_first: fn(&[u8]) -> Option<()>, has_body: bool) -> Resu
     let body = match (has_body, chunked, length.unwrap_or_default()) {
         (false, ..) => Some((0, String::new())),
         (true, true, _) => chunks(&bytes[at..])?,
-        (true, false, length) => bytes
-            .get(at..at.saturating_add(length))
-            .map(|body| (length, String::from_utf8_lossy(body).into_owned())),
+        (true, false, length) => bytes.get(at..at.saturating_add(length)).map(|body| (length, latin_1(body))),
     };
     Ok(body.map(|(more, body)| Read { length: at + more, head, body, framed }))
+}
+
+/// A byte, a character: nothing is lost where a body is no UTF-8.
+pub(super) fn latin_1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// The length of a chunked body and what is in it.
@@ -115,14 +122,13 @@ fn chunks(bytes: &[u8]) -> Result<Option<(usize, String)>, Fault> {
         at += size_line.len() + 2;
         let digits = size_line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let digits_only = std::str::from_utf8(&size_line[..digits]).unwrap_or_default();
-        let size = usize::from_str_radix(digits_only, 16).ok().filter(|size| *size < BYTES_MAX);
-        let size = size.ok_or("a chunk's size")?;
+        let size = usize::from_str_radix(digits_only, 16).map_err(|_| "a chunk's size")?;
         if size == 0 {
             break;
         }
-        let Some(chunk) = bytes.get(at..at + size + 2) else { return Ok(None) };
+        let Some(chunk) = bytes.get(at..at.saturating_add(size).saturating_add(2)) else { return Ok(None) };
         let data = chunk.strip_suffix(b"\r\n").ok_or("a chunk's end")?;
-        body.push_str(&String::from_utf8_lossy(data));
+        body.push_str(&latin_1(data));
         at += size + 2;
     }
     loop {
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn answers_are_whole_or_visibly_not() {
-        let body = |text: &[u8]| answer(text).map(|answer| (answer.status, answer.body));
+        let body = |text: &[u8]| answer(text, false).map(|answer| (answer.status, answer.body));
         let ok = || Some("ok".to_owned());
         assert_eq!(body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Some((200, ok())));
         assert_eq!(body(b"HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 OK\r\n\r\nok"), Some((200, ok())));

@@ -1,0 +1,253 @@
+//! Fuzz targets of the gates: whatever they let through, hyper and a third reader read alike.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io::Cursor;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+
+use self::case::Case;
+use self::message::{Answer, Next};
+use super::framer::Head;
+use super::{AnswerHead, Gate, Limits, RequestHead, Wire};
+use crate::edits::fuzz;
+
+#[path = "../../tests/conformance/case.rs"]
+#[expect(dead_code, reason = "only the bytes of the cases are of use here")]
+mod case;
+#[path = "../../tests/conformance/fields.rs"]
+mod fields;
+#[path = "../../tests/conformance/framing.rs"]
+mod framing;
+#[path = "../../tests/conformance/lines.rs"]
+mod lines;
+#[path = "../../tests/conformance/message.rs"]
+mod message;
+#[path = "../../tests/conformance/replies.rs"]
+#[expect(dead_code, reason = "only the bytes of the cases are of use here")]
+mod replies;
+#[path = "../../tests/conformance/smuggling.rs"]
+mod smuggling;
+#[path = "../../tests/conformance/targets.rs"]
+mod targets;
+
+const LIMITS: Limits = Limits { head_bytes: 64 * 1024 };
+
+/// What parsers stumble over.
+const WORDS: &[&[u8]] = &[
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b"\0",
+    b":",
+    b",",
+    b";",
+    b"0",
+    b"5",
+    b"-",
+    b"+",
+    b"0x",
+    b"\x0b",
+    b"\xa0",
+    b"\xff",
+    b"\"",
+    b"\\",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"5\r\nhello\r\n",
+    b"ffffffffffffffff",
+    b"18446744073709551616",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: a\r\n",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
+    b"Connection: upgrade\r\nUpgrade: x\r\n",
+    b"Expect: 100-continue\r\n",
+    b"HTTP/1.0",
+    b"HTTP/1.1",
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.1 103 X\r\n\r\n",
+    b"http://a",
+    b"%00",
+    b"[::1]",
+];
+
+/// What a gate passes of `bytes` that come in pieces of `size`, as a socket gives them to a parser.
+fn pass<H: Head>(gate: &mut Gate<H>, bytes: &[u8], size: usize) -> Vec<u8> {
+    let mut passed = Vec::new();
+    let mut room = vec![0; 16 * 1024];
+    for piece in bytes.chunks(size) {
+        let mut buffer = ReadBuf::new(&mut room);
+        buffer.put_slice(piece);
+        let fault = gate.take(&mut buffer, 0);
+        passed.extend_from_slice(buffer.filled());
+        loop {
+            let mut more = ReadBuf::new(&mut room);
+            if !gate.release(&mut more) {
+                break;
+            }
+            passed.extend_from_slice(more.filled());
+        }
+        if fault.is_some() {
+            break;
+        }
+    }
+    passed
+}
+
+/// Sizes of pieces, from single bytes to all at once.
+fn piece(knob: usize) -> usize {
+    [1, 2, 7, 64, 8_192][knob % 5]
+}
+
+/// A request as both readers describe it: its first line's method and target, and its body.
+type Read = (String, String);
+
+/// All whole requests by the third reader, and whether each is the last of its connection.
+fn by_the_letter(mut bytes: &[u8]) -> Vec<(Read, bool)> {
+    let mut all = Vec::new();
+    loop {
+        // Empty lines before a request line mean nothing.
+        while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+            bytes = rest;
+        }
+        match message::request(bytes) {
+            Next::More => return all,
+            Next::Malformed(fault) => panic!("let through with {fault}: {}", bytes.escape_ascii()),
+            Next::Whole { length, text } => {
+                bytes = &bytes[length..];
+                let (head, body) = text.split_once("\r\n\r\n").unwrap();
+                let (line, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+                let mut words = line.split(' ');
+                let what = format!("{} {}", words.next().unwrap(), words.next().unwrap());
+                let options = fields.lines().filter_map(|field| field.strip_prefix("connection: "));
+                let options: Vec<String> = options
+                    .flat_map(|list| list.split(','))
+                    .map(|option| option.trim_matches([' ', '\t']).to_ascii_lowercase())
+                    .collect();
+                let has = |option: &str| options.iter().any(|has| has == option);
+                let is_old = line.ends_with("1.0");
+                let is_last = has("close") || is_old && !has("keep-alive");
+                all.push(((what, body.to_owned()), is_last));
+            }
+        }
+    }
+}
+
+/// All whole requests by hyper.
+async fn by_hyper(bytes: &[u8]) -> Vec<Read> {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&seen);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let seen = Rc::clone(&noted);
+        async move {
+            let (parts, body) = request.into_parts();
+            if let Ok(body) = body.collect().await {
+                let what = format!("{} {}", parts.method, parts.uri);
+                seen.borrow_mut().push((what, message::latin_1(&body.to_bytes())));
+            }
+            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+        }
+    });
+    let io = tokio::io::join(Cursor::new(bytes.to_vec()), tokio::io::sink());
+    let connection = hyper::server::conn::http1::Builder::new()
+        .header_read_timeout(None)
+        .half_close(true)
+        .serve_connection(TokioIo::new(io), service);
+    // It ends in an error where the last message breaks off.
+    let _ = connection.await;
+    seen.take()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+fn check_requests(bytes: &[u8], size: usize) {
+    let mut gate = Gate::new(RequestHead::default(), LIMITS);
+    let passed = pass(&mut gate, bytes, size);
+    let letter = by_the_letter(&passed);
+    let heads = usize::try_from(gate.heads()).unwrap();
+    assert!(letter.len() == heads || letter.len() + 1 == heads, "{heads} heads, {letter:?}");
+    let hyper = block_on(by_hyper(&passed));
+    for (number, read) in hyper.iter().enumerate() {
+        let ((what, body), _) = &letter[number];
+        // hyper shows an absolute target without a path with one.
+        let alike = read.0 == *what
+            || read.0.replace("/?", "?").trim_end_matches('/') == what.trim_end_matches('/')
+            || read.0.eq_ignore_ascii_case(what)
+            || read.0.trim_end_matches('/').eq_ignore_ascii_case(what);
+        assert!(alike && read.1 == *body, "{read:?} for {:?}", letter[number]);
+    }
+    let ended = letter.iter().position(|(_, is_last)| *is_last).map_or(letter.len(), |last| last + 1);
+    assert_eq!(hyper.len(), ended, "hyper {hyper:?}, to the letter {letter:?}: {}", passed.escape_ascii());
+}
+
+async fn answer_by_hyper(bytes: &[u8], is_head: bool) -> Option<Answer> {
+    let (io, mut worker) = tokio::io::duplex(bytes.len() + 1_024);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io)).await.unwrap();
+    let ask = async move {
+        let method = if is_head { "HEAD" } else { "GET" };
+        let request = Request::builder().method(method).uri("/").header("host", "a");
+        let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok();
+        Some(Answer { status, body: body.map(|body| message::latin_1(&body.to_bytes())) })
+    };
+    let say = async move {
+        // An answer before its request would be none.
+        while worker.read_u8().await.is_ok_and(|byte| byte != b'\n') {}
+        worker.write_all(bytes).await.unwrap();
+    };
+    let (answer, _, ()) = tokio::join!(ask, connection, say);
+    answer
+}
+
+fn check_answer(bytes: &[u8], size: usize, is_head: bool) {
+    let wire = Arc::new(Wire::default());
+    wire.ask(is_head);
+    let mut gate = Gate::new(AnswerHead::new(Arc::clone(&wire)), LIMITS);
+    let passed = pass(&mut gate, bytes, size);
+    let letter = message::answer(&passed, is_head);
+    let whole = |answer: Option<Answer>| answer.filter(|answer| answer.body.is_some());
+    let hyper = block_on(answer_by_hyper(&passed, is_head));
+    if hyper.as_ref().is_some_and(|answer| answer.status == 101) {
+        // Behind it is another protocol.
+        return;
+    }
+    assert_eq!(whole(hyper), whole(letter), "{}", passed.escape_ascii());
+}
+
+#[test]
+fn requests_are_read_alike() {
+    let tables = [lines::CASES, targets::CASES, fields::CASES, framing::CASES, smuggling::CASES];
+    let examples: Vec<&[u8]> = tables.into_iter().flatten().map(|case: &Case| case.send).collect();
+    for example in &examples {
+        check_requests(example, 8_192);
+    }
+    fuzz("requests", &examples, WORDS, |bytes, knob| check_requests(bytes, piece(knob)));
+}
+
+#[test]
+fn answers_are_read_alike() {
+    let examples: Vec<&[u8]> = replies::REPLIES.iter().map(|reply| reply.send).collect();
+    for example in &examples {
+        check_answer(example, 8_192, false);
+    }
+    fuzz("answers", &examples, WORDS, |bytes, knob| {
+        check_answer(bytes, piece(knob / 2), knob.is_multiple_of(2));
+    });
+}
