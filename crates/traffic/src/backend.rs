@@ -1,7 +1,7 @@
 //! A worker as the proxy sees it: where it listens, and the requests at it.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use jiff::Timestamp;
 
 use crate::balance::{Draw, spread};
 use crate::health::{Ejection, Health, Probed, TargetHealth};
+use crate::occupancy::{Occupancy, Shut, UNLIMITED};
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Address, BackendSample, Outcome, Pool, Route, Version, WorkerId};
 
 /// `first_request_at` of a backend that has not been given a request yet.
@@ -46,8 +48,7 @@ pub struct Backend {
     health: Health,
     latency_nanos: AtomicU64,
     latency_at_micros: AtomicI64,
-    in_flight: CachePadded<AtomicU32>,
-    retired: AtomicBool,
+    occupancy: Occupancy,
     given_up: AtomicBool,
     requests: AtomicU64,
     failures: AtomicU64,
@@ -68,8 +69,7 @@ impl Backend {
             health: Health::default(),
             latency_nanos: AtomicU64::new(0),
             latency_at_micros: AtomicI64::new(NEVER),
-            in_flight: CachePadded::new(AtomicU32::new(0)),
-            retired: AtomicBool::new(false),
+            occupancy: Occupancy::default(),
             given_up: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -165,7 +165,7 @@ impl Backend {
 
     /// Requests at it now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(SeqCst)
+        self.occupancy.in_flight()
     }
 
     /// Whether it has as many requests as it may have.
@@ -179,7 +179,7 @@ impl Backend {
 
     /// Whether it has been taken out of the routes: it gets no new request.
     pub fn is_retired(&self) -> bool {
-        self.retired.load(SeqCst)
+        self.occupancy.is_retired()
     }
 
     /// Whether it is not expected to answer the requests that it still has: it hangs, or is gone.
@@ -230,19 +230,15 @@ impl Backend {
     }
 
     pub(crate) fn set_retired(&self, retired: bool) {
-        self.retired.store(retired, SeqCst);
+        self.occupancy.set_retired(retired);
     }
 
     /// Counts one more request in, unless the backend is full or retired.
-    ///
-    /// Increment first, look at `retired` second: whoever retires the backend sets the flag first
-    /// and looks at the count second, so one of the two always sees the other.
     pub(crate) fn try_enter(&self, at: Timestamp) -> bool {
-        if !self.try_increment() {
-            return false;
-        }
-        if self.is_retired() {
-            self.decrement();
+        if let Err(shut) = self.occupancy.enter(self.in_flight_max()) {
+            if shut == (Shut::Retired { last: true }) {
+                self.settle();
+            }
             return false;
         }
         if self.first_request_at_micros.load(Relaxed) == NEVER {
@@ -253,35 +249,19 @@ impl Backend {
         true
     }
 
-    /// Never overshoots, not even for a moment: another thread that took the overshoot for a full
-    /// backend would wait for room that nobody then announces.
-    fn try_increment(&self) -> bool {
-        let max = self.in_flight_max();
-        if max == u32::MAX {
-            self.in_flight.fetch_add(1, SeqCst);
-            return true;
-        }
-        let below_max = |now: u32| (now < max).then(|| now + 1);
-        self.in_flight.fetch_update(SeqCst, SeqCst, below_max).is_ok()
-    }
-
-    /// Counts one request out, and has the pool report the backend if that was a retired one's
-    /// last.
-    fn decrement(&self) {
-        let before = self.in_flight.fetch_sub(1, SeqCst);
-        assert!(before > 0, "a lease of worker {} ended twice", self.id);
-        if before == 1
-            && self.is_retired()
-            && let Some(pool) = self.pool.upgrade()
-        {
+    /// Has the pool report a retired backend whose last request is gone.
+    fn settle(&self) {
+        if let Some(pool) = self.pool.upgrade() {
             pool.settle(self.id);
         }
     }
 
     /// Ends a lease: counts the request out, and has the pool tell those who wait for room.
     pub(crate) fn leave(&self) {
-        self.decrement();
-        if self.in_flight_max() != u32::MAX
+        if self.occupancy.leave() {
+            self.settle();
+        }
+        if self.in_flight_max() != UNLIMITED
             && self.shared.waiting.load(SeqCst) > 0
             && let Some(pool) = self.pool.upgrade()
         {
@@ -326,6 +306,24 @@ impl Backend {
         self.latency_nanos.store(u64::try_from(next.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         self.latency_at_micros.store(at.as_microsecond(), Relaxed);
     }
+}
+
+/// Backends without a pool, for the models.
+#[cfg(all(test, loom))]
+pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
+    let shared = Arc::new(Shared {
+        waiting: CachePadded::default(),
+        in_flight_max: AtomicU32::new(UNLIMITED),
+        slow_start_micros: AtomicU64::new(0),
+        ejection: Ejection::default(),
+    });
+    let backend = |slot| {
+        let address = Address::Unix(format!("/{slot}").into());
+        let id = WorkerId { slot, run: 1 };
+        let route = Route { id, address, weight: 1, version: Version::default() };
+        Arc::new(Backend::new(&route, Arc::clone(&shared), Weak::new()))
+    };
+    (1..=count).map(backend).collect()
 }
 
 /// The share (0–1) of an estimate made at `since_micros` that still holds.

@@ -12,9 +12,13 @@ mod budget;
 pub mod health;
 mod matcher;
 pub mod meter;
+#[cfg(all(test, loom))]
+mod model;
+mod occupancy;
 pub mod pool;
 mod rate;
 pub mod route;
+mod sync;
 pub mod window;
 
 pub use backend::Backend;

@@ -1,8 +1,7 @@
 //! Counts what requests do: one shard a thread, no locks, summed by whoever reads.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 mod histogram;
 mod reading;
 
+use crate::sync::AtomicU64;
 use histogram::Histogram;
 pub use reading::{Distribution, Reading};
 
@@ -104,13 +104,13 @@ impl Shard {
 
     /// A request has stopped waiting after `wait`, whatever the reason.
     pub fn leave_queue(&self, wait: Duration) {
-        self.queue_left.fetch_add(1, Relaxed);
+        self.queue_left.fetch_add(1, Release);
         self.queue_wait.record(wait);
     }
 
     fn count_ended(&self, outcome: Outcome, latency: Duration) {
         let ended = if outcome.is_completion() { &self.completions } else { &self.failures };
-        ended.fetch_add(1, Relaxed);
+        ended.fetch_add(1, Release);
         let class = outcome.status().and_then(|status| usize::from(status / 100).checked_sub(1));
         if let Some(count) = class.and_then(|class| self.statuses.get(class)) {
             count.fetch_add(1, Relaxed);
@@ -122,13 +122,13 @@ impl Shard {
         }
     }
 
-    /// Counters are read in the opposite order to that in which a request moves them, so that no
-    /// request is seen to have ended before it came.
+    /// Counters are read in the opposite order to that in which a request moves them, and its last
+    /// with what went before it, so that no request is seen to have ended before it came.
     fn add_to(&self, reading: &mut Reading) {
-        let left = self.queue_left.load(Relaxed);
-        reading.completions += self.completions.load(Relaxed);
-        reading.failures += self.failures.load(Relaxed);
-        reading.cancelled += self.cancelled.load(Relaxed);
+        let left = self.queue_left.load(Acquire);
+        reading.completions += self.completions.load(Acquire);
+        reading.failures += self.failures.load(Acquire);
+        reading.cancelled += self.cancelled.load(Acquire);
         reading.retries += self.retries.load(Relaxed);
         for (sum, count) in reading.statuses.iter_mut().zip(&self.statuses) {
             *sum += count.load(Relaxed);
@@ -165,7 +165,7 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         if !self.ended {
-            self.shard.cancelled.fetch_add(1, Relaxed);
+            self.shard.cancelled.fetch_add(1, Release);
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The ready set as one snapshot without locks, and leases on its backends.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -15,6 +13,7 @@ use parking_lot::Mutex;
 use crate::backend::Shared;
 use crate::balance::{Balancer, Candidates, Draw, Rule, spread};
 use crate::health::{Ejection, TargetHealth};
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Backend, BackendSample, Outcome, Route, Version, WorkerId};
 
 /// How often one `lease` picks again because its choice was retired or filled under its hands;

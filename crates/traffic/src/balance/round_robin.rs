@@ -1,11 +1,11 @@
 //! Exact rotation: each backend in turn, whatever it is doing.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_utils::CachePadded;
 
 use super::{Balancer, Candidates, Draw, Entry};
+use crate::sync::AtomicUsize;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "round_robin",
