@@ -74,10 +74,13 @@ fn is_ip_v6(address: &[u8]) -> bool {
 
 /// An empty port is valid (RFC 3986, 3.2.3).
 fn is_port(port: &[u8]) -> bool {
+    if port.len() > PORT_DIGITS_MAX {
+        return false;
+    }
     let number = port.iter().try_fold(0_u32, |number, digit| {
         digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
     });
-    port.len() <= PORT_DIGITS_MAX && number.is_some_and(|number| number <= u32::from(u16::MAX))
+    number.is_some_and(|number| number <= u32::from(u16::MAX))
 }
 
 #[cfg(test)]
@@ -117,6 +120,7 @@ mod tests {
             "/%zz",
             "http://a:b/",
             "http://a:99999/",
+            "http://a:18446744073709551616/",
             "http://[::1/",
             "http://[x]/",
             "http://[::1]x/",

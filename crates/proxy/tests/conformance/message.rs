@@ -97,7 +97,8 @@ fn read(bytes: &[u8], is_first: fn(&[u8]) -> Option<()>, has_body: bool) -> Resu
     if chunked && length.is_some() {
         return Err("a length and chunks");
     }
-    if has_body && (hosts > 1 || hosts == 0 && first.ends_with(b"HTTP/1.1")) {
+    let is_request = !first.starts_with(b"HTTP/");
+    if is_request && (hosts > 1 || hosts == 0 && first.ends_with(b"HTTP/1.1")) {
         return Err("Host");
     }
     let framed = chunked || length.is_some();
