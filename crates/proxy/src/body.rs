@@ -42,8 +42,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    fn new(clock: Clock) -> Rc<Self> {
-        let moved_at = Cell::new(clock.now());
+    /// Whoever sends the body says when that begins.
+    fn new() -> Rc<Self> {
+        let moved_at = Cell::new(Timestamp::UNIX_EPOCH);
         Rc::new(Self { moved_at, starved: Cell::default(), fault: Cell::default() })
     }
 }
@@ -81,7 +82,7 @@ impl RequestBody {
             trailers: None,
             allowance: bytes_max.unwrap_or(u64::MAX),
             clock,
-            progress: Progress::new(clock),
+            progress: Progress::new(),
             exchange,
         }
     }
@@ -95,7 +96,7 @@ impl RequestBody {
             trailers: None,
             allowance: 0,
             clock,
-            progress: Progress::new(clock),
+            progress: Progress::new(),
             exchange: Arc::new(Exchange::new()),
         }
     }
@@ -128,7 +129,7 @@ impl RequestBody {
             trailers: self.trailers.clone(),
             allowance: self.allowance,
             clock: self.clock,
-            progress: Progress::new(self.clock),
+            progress: Progress::new(),
             exchange: Arc::clone(&self.exchange),
         })
     }

@@ -1,22 +1,30 @@
 //! Small pieces written as one: a plain write costs the kernel less than a vectored one.
 
+use std::cell::RefCell;
 use std::io::IoSlice;
 
 /// Heads with small bodies fit; longer ones are not worth a copy.
 const GATHERED_BYTES_MAX: usize = 4 * 1024;
+
+thread_local! {
+    /// One for all connections of a thread: none writes while another does, and an idle one needs
+    /// none.
+    static GATHERED: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(GATHERED_BYTES_MAX));
+}
 
 /// Runs `write` on the bytes of all `slices` if they are few, and tells its result.
 pub(crate) fn gather<R>(slices: &[IoSlice<'_>], write: impl FnOnce(&[u8]) -> R) -> Option<R> {
     if let [only] = slices {
         return Some(write(only));
     }
-    let mut gathered = [0; GATHERED_BYTES_MAX];
-    let mut length = 0;
-    for slice in slices {
-        gathered.get_mut(length..length + slice.len())?.copy_from_slice(slice);
-        length += slice.len();
-    }
-    Some(write(&gathered[..length]))
+    let length: usize = slices.iter().map(|slice| slice.len()).sum();
+    (length <= GATHERED_BYTES_MAX).then(|| {
+        GATHERED.with_borrow_mut(|gathered| {
+            gathered.clear();
+            slices.iter().for_each(|slice| gathered.extend_from_slice(slice));
+            write(gathered)
+        })
+    })
 }
 
 #[cfg(test)]

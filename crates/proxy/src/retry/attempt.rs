@@ -127,7 +127,8 @@ async fn exchange(
     watched: Option<&Backend>,
 ) -> Result<Response<Incoming>, Unanswered> {
     let patience = thread.config().first_byte_timeout;
-    progress.moved_at.set(thread.clock.now());
+    let mut now = thread.clock.now();
+    progress.moved_at.set(now);
     let mut answered = std::pin::pin!(sender.send(request));
     loop {
         let moved_at = progress.moved_at.get();
@@ -140,12 +141,13 @@ async fn exchange(
                     None => Unanswered::Failed(blame(progress, &error.into_error())),
                 });
             }
-            () = thread.clock.sleep_until(look_at(thread, watched, deadline)) => {
+            () = thread.clock.sleep(look_after(watched, deadline, now)) => {
+                now = thread.clock.now();
                 if watched.is_some_and(Backend::is_given_up) {
                     let cause = "fails its probes with the request unanswered".to_owned();
                     return Err(Unanswered::Failed(Fault::Broke(cause)));
                 }
-                if thread.clock.now() < deadline {
+                if now < deadline {
                     continue;
                 }
                 if progress.moved_at.get() == moved_at {
@@ -165,9 +167,9 @@ async fn exchange(
 /// its time-out: it looks this often.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-fn look_at(thread: &Thread, watched: Option<&Backend>, deadline: Timestamp) -> Timestamp {
-    let soon = || thread.clock.now().saturating_add(LOOK_EVERY).unwrap_or(deadline);
-    watched.map_or(deadline, |_| soon().min(deadline))
+fn look_after(watched: Option<&Backend>, deadline: Timestamp, now: Timestamp) -> Duration {
+    let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
+    watched.map_or(left, |_| LOOK_EVERY.min(left))
 }
 
 /// Whose fault a broken exchange is.
