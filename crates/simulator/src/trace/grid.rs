@@ -5,6 +5,12 @@ use std::time::Duration;
 use super::{BUCKETS_MAX, Hygiene, Point, TraceError};
 use crate::number::index;
 
+/// Where so many buckets stand for one reading, the bucket is not what was recorded but the length
+/// of a typing error,
+const BUCKETS_PER_READING_MAX: usize = 1_000;
+/// unless the trace is short anyway.
+const SPARSE_BUCKETS_MAX: u64 = 1_000_000;
+
 /// Values on their grid.
 pub(super) struct Placed {
     pub(super) bucket: Duration,
@@ -39,6 +45,13 @@ pub(super) fn place(
     if length > BUCKETS_MAX {
         return Err(TraceError::Grid(format!(
             "{length} buckets of {bucket_ms} ms are too many (at most {BUCKETS_MAX}); state a longer --bucket"
+        )));
+    }
+    let is_sparse = index(length) / BUCKETS_PER_READING_MAX > points.len();
+    if !counted && is_sparse && length > SPARSE_BUCKETS_MAX {
+        return Err(TraceError::Grid(format!(
+            "{} readings in {length} buckets of {bucket_ms} ms: nearly all would be gaps; state a longer --bucket",
+            points.len()
         )));
     }
     let mut values = vec![counted.then_some(0.0); index(length)];
