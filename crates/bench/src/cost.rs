@@ -1,4 +1,4 @@
-//! CPU time of a process and its children, from `/proc`.
+//! CPU time and memory of a process and its children, from `/proc`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,6 +10,23 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time that `root` and its descendants have used.
 pub(crate) fn cpu_time(root: u32) -> anyhow::Result<Duration> {
+    Ok(TICK * tree(root)?.iter().map(|(_, ticks)| ticks).sum::<u32>())
+}
+
+/// MiB resident in `root` and its descendants; pages that they share count for each.
+pub(crate) fn resident_mib(root: u32) -> anyhow::Result<f64> {
+    let mut kib = 0.0;
+    for (pid, _) in tree(root)? {
+        let status = fs_err::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib += number.context("no VmRSS")?.trim().parse::<f64>()?;
+    }
+    Ok(kib / 1024.0)
+}
+
+/// `root` and its descendants, with their ticks of CPU.
+fn tree(root: u32) -> anyhow::Result<Vec<(u32, u32)>> {
     let mut processes = HashMap::new();
     for entry in fs_err::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -30,8 +47,8 @@ pub(crate) fn cpu_time(root: u32) -> anyhow::Result<Duration> {
         }
         true
     };
-    let ticks: u32 = processes.iter().filter(|(pid, _)| is_of_root(**pid)).map(|(_, (_, ticks))| ticks).sum();
-    Ok(TICK * ticks)
+    let of_root = processes.iter().filter(|(pid, _)| is_of_root(**pid));
+    Ok(of_root.map(|(pid, (_, ticks))| (*pid, *ticks)).collect())
 }
 
 /// Parent, and ticks of user and system time.

@@ -4,15 +4,13 @@
 mod balancer;
 mod conformance;
 mod cost;
+mod idle;
+mod latency;
 mod load;
 mod peers;
 mod report;
-mod serve;
 
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: autoscale-bench balancer [--rounds N] [--seconds N] [--dry] [--autoscale PATH]
        autoscale-bench conformance [--autoscale PATH]";
@@ -23,7 +21,6 @@ fn main() -> ExitCode {
     let result = match words.split_first() {
         Some((&"balancer", options)) => balancer::run(options),
         Some((&"conformance", options)) => conformance::run(options),
-        Some((&"serve", backends)) => serve::run(backends),
         _ => Err(anyhow::anyhow!(USAGE)),
     };
     match result {

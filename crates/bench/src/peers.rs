@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::serve::THREADS;
+/// Threads or processes of each peer.
+pub(crate) const THREADS: usize = 2;
 
 /// Time to begin to listen.
 const START_MAX: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ fn start(name: &'static str, address: SocketAddr, command: &mut Command) -> anyh
     Ok(peer)
 }
 
-/// Two servers in one process: fixed answers on two ports and two Unix sockets.
+/// Servers in one process: fixed answers on many ports and two Unix sockets.
 pub(crate) struct Backends {
     _process: Peer,
     pub(crate) tcp: Vec<String>,
@@ -69,36 +70,33 @@ pub(crate) struct Backends {
 }
 
 /// Sizes of answers, by path: `/128`, `/1024`, `/65536`.
-pub(crate) const SIZES: [usize; 3] = [128, 1_024, 65_536];
+const SIZES: [usize; 3] = [128, 1_024, 65_536];
 
-pub(crate) fn backends(folder: &Path) -> anyhow::Result<Backends> {
+pub(crate) fn backends(folder: &Path, ports: usize) -> anyhow::Result<Backends> {
     for size in SIZES {
         fs_err::write(folder.join(size.to_string()), "x".repeat(size))?;
     }
-    let (first, second) = (free_address()?, free_address()?);
-    let sockets: Vec<String> =
-        ["a.sock", "b.sock"].iter().map(|name| folder.join(name).display().to_string()).collect();
+    // All held at once, so that they differ.
+    let held: Vec<TcpListener> =
+        (0..ports).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let tcp: Vec<SocketAddr> = held.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    drop(held);
+    let unix: Vec<String> =
+        ["a.sock", "b.sock"].iter().map(|name| format!("unix:{}", folder.join(name).display())).collect();
+    let listen: String =
+        tcp.iter().map(SocketAddr::to_string).chain(unix.clone()).map(|at| format!("listen {at};")).collect();
     let config = format!(
         "worker_processes 1; daemon off; pid {folder}/backend.pid; error_log /dev/null;\n\
-         events {{ worker_connections 4096; }}\n\
+         events {{ worker_connections 8192; }}\n\
          http {{ access_log off; keepalive_requests 1000000000; sendfile on; tcp_nopush off;\n\
            open_file_cache max=16; client_body_temp_path {folder}/bt; proxy_temp_path {folder}/pt;\n\
            fastcgi_temp_path {folder}/ft; uwsgi_temp_path {folder}/ut; scgi_temp_path {folder}/st;\n\
-           server {{ listen {first}; listen {second}; listen unix:{}; listen unix:{}; root {folder};\n\
-             default_type text/plain;\n\
-             location / {{ try_files $uri @ok; error_page 405 =200 @ok; }}\n\
-             location = /healthz {{ return 200 ok; }}\n\
-             location @ok {{ return 200 ok; }} }} }}\n",
-        sockets[0],
-        sockets[1],
+           server {{ {listen} root {folder};\n\
+             default_type text/plain; location = /healthz {{ return 200 ok; }} }} }}\n",
         folder = folder.display(),
     );
-    let process = nginx("backend", first, folder, &config)?;
-    Ok(Backends {
-        _process: process,
-        tcp: vec![first.to_string(), second.to_string()],
-        unix: sockets.iter().map(|path| format!("unix:{path}")).collect(),
-    })
+    let process = nginx("backend", tcp[0], folder, &config)?;
+    Ok(Backends { _process: process, tcp: tcp.iter().map(SocketAddr::to_string).collect(), unix })
 }
 
 fn nginx(name: &'static str, address: SocketAddr, folder: &Path, config: &str) -> anyhow::Result<Peer> {
@@ -109,21 +107,41 @@ fn nginx(name: &'static str, address: SocketAddr, folder: &Path, config: &str) -
 
 pub(crate) fn nginx_balancer(folder: &Path, backends: &[String]) -> anyhow::Result<Peer> {
     let address = free_address()?;
+    nginx(
+        "nginx",
+        address,
+        folder,
+        &nginx_config(folder, backends, &format!("listen {address} reuseport;"), "n"),
+    )
+}
+
+/// With TLS 1.3 alone, and HTTP/2.
+pub(crate) fn nginx_tls(folder: &Path, backends: &[String], tls: &Certificate) -> anyhow::Result<Peer> {
+    let address = free_address()?;
+    let server = format!(
+        "listen {address} ssl http2 reuseport; ssl_protocols TLSv1.3; ssl_certificate {}; ssl_certificate_key {};",
+        tls.certificate.display(),
+        tls.key.display()
+    );
+    nginx("nginx, TLS", address, folder, &nginx_config(folder, backends, &server, "s"))
+}
+
+/// `tag` tells its files from another's.
+fn nginx_config(folder: &Path, backends: &[String], server: &str, tag: &str) -> String {
     let servers: String = backends.iter().map(|backend| format!("server {backend};")).collect();
-    let config = format!(
-        "worker_processes {THREADS}; daemon off; pid {folder}/nginx.pid; error_log /dev/null;\n\
-         events {{ worker_connections 4096; }}\n\
-         http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}/nbt;\n\
-           proxy_temp_path {folder}/npt; fastcgi_temp_path {folder}/nft; uwsgi_temp_path {folder}/nut;\n\
-           scgi_temp_path {folder}/nst;\n\
+    format!(
+        "worker_processes {THREADS}; daemon off; pid {folder}/{tag}.pid; error_log /dev/null;\n\
+         events {{ worker_connections 8192; }}\n\
+         http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {folder}/{tag}bt;\n\
+           proxy_temp_path {folder}/{tag}pt; fastcgi_temp_path {folder}/{tag}ft;\n\
+           uwsgi_temp_path {folder}/{tag}ut; scgi_temp_path {folder}/{tag}st;\n\
            upstream app {{ {servers} keepalive 128; keepalive_requests 1000000000; }}\n\
-           server {{ listen {address} reuseport; server_name localhost; location / {{ proxy_pass http://app;\n\
+           server {{ {server} server_name localhost; location / {{ proxy_pass http://app;\n\
              proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host;\n\
              proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
              proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Request-Id $request_id; }} }} }}\n",
         folder = folder.display(),
-    );
-    nginx("nginx", address, folder, &config)
+    )
 }
 
 /// `probes` are what each server's line ends in; without them nothing is asked but what is forwarded.
@@ -165,8 +183,36 @@ pub(crate) fn own_binary(options: &[&str]) -> anyhow::Result<PathBuf> {
         .context("the binary `autoscale` is not there; hint: cargo build --release -p autoscale-cli")
 }
 
-pub(crate) fn own_balancer(name: &'static str, backends: &[String]) -> anyhow::Result<Peer> {
-    let address = free_address()?;
-    let own = std::env::current_exe().context("our own binary cannot be found")?;
-    start(name, address, Command::new(own).arg("serve").arg(address.to_string()).args(backends))
+/// The whole program with all that is on by default, probes included.
+pub(crate) fn balancer(
+    binary: &Path,
+    name: &'static str,
+    backends: &[String],
+    tls: Option<&Certificate>,
+) -> anyhow::Result<Peer> {
+    let (address, admin) = (free_address()?, free_address()?);
+    let mut command = Command::new(binary);
+    command.args(["balance", "--threads", &THREADS.to_string(), "--algorithm", "round_robin"]);
+    command.args(["--listen", &address.to_string(), "--admin", &admin.to_string()]);
+    for backend in backends {
+        command.args(["--backend", backend]);
+    }
+    if let Some(tls) = tls {
+        command.arg("--tls-cert").arg(&tls.certificate).arg("--tls-key").arg(&tls.key);
+    }
+    start(name, address, &mut command)
+}
+
+/// What a server shows by TLS.
+pub(crate) struct Certificate {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// One of our own development CA.
+pub(crate) fn certificate(binary: &Path, folder: &Path) -> anyhow::Result<Certificate> {
+    let dir = folder.join("tls");
+    let output = Command::new(binary).args(["tls", "init", "--dir"]).arg(&dir).output()?;
+    anyhow::ensure!(output.status.success(), "tls init: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(Certificate { certificate: dir.join("server.pem"), key: dir.join("server.key") })
 }
