@@ -90,6 +90,9 @@ pub struct Config {
     pub server_timing: bool,
     /// With it, clients are spoken to in TLS only; plain HTTP is sent there.
     pub tls: Option<Arc<Tls>>,
+    /// Who begins each connection with a PROXY header that says whom it is for; from nobody else is
+    /// one understood. Empty: nobody.
+    pub proxy_protocol: Vec<Network>,
     /// Where else plain HTTP is taken, to be sent there.
     pub redirect_from: Option<SocketAddr>,
 }
@@ -131,11 +134,16 @@ impl Config {
             server_timing: true,
             tls: None,
             redirect_from: None,
+            proxy_protocol: Vec::new(),
         }
     }
 
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
         self.allowed.is_empty() || self.allowed.iter().any(|network| network.contains(address))
+    }
+
+    pub(crate) fn awaits_proxy_header(&self, address: IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|network| network.contains(address))
     }
 
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {

@@ -31,6 +31,7 @@ mod headers;
 mod listen;
 mod network;
 mod probe;
+mod proxy_header;
 mod redirect;
 mod refusal;
 mod retire;

@@ -10,6 +10,7 @@ mod forwarding;
 mod headers;
 mod http2;
 mod probes;
+mod proxy_header;
 mod rest;
 mod retry;
 mod shutdown;

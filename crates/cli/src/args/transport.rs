@@ -20,4 +20,8 @@ pub(crate) struct TransportArgs {
     /// Take plain HTTP here too, and redirect it to https
     #[arg(long, value_parser = parse::address, value_name = "ADDR")]
     pub(crate) redirect_from: Option<SocketAddr>,
+    /// Who begins each connection with a PROXY header (1 or 2), as in 10.0.0.0/8; may be repeated
+    /// [default: nobody]
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) proxy_protocol: Vec<proxy::Network>,
 }

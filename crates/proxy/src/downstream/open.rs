@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use tokio::io::AsyncWriteExt;
+
 use super::{Door, Peer, Service, Stream, rest};
+use crate::proxy_header::{self, Told};
 use crate::serve::Thread;
 use crate::tls;
 
@@ -27,9 +30,14 @@ pub(super) enum Protocol {
 }
 
 /// Waits for a client's first bytes and goes by them; `None` when the connection is over.
-pub(super) async fn open(thread: &Thread, mut stream: Stream, ip: IpAddr, door: Door) -> Option<Opened> {
+pub(super) async fn open(thread: &Thread, mut stream: Stream, sender: IpAddr, door: Door) -> Option<Opened> {
     let config = thread.config();
-    if !rest::until_bytes(thread, &mut stream, config.header_timeout, true).await {
+    let ip = match config.awaits_proxy_header(sender) {
+        true => proxied(thread, &mut stream).await?.unwrap_or(sender),
+        false => sender,
+    };
+    if stream.early().is_empty() && !rest::until_bytes(thread, &mut stream, config.header_timeout, true).await
+    {
         return None;
     }
     let opened = |stream, service, is_tls, protocol| {
@@ -57,6 +65,38 @@ pub(super) async fn open(thread: &Thread, mut stream: Stream, ip: IpAddr, door: 
     }
     let protocol = if stream.early().starts_with(PREFACE) { Protocol::Http2 } else { Protocol::Http1 };
     opened(stream, service, false, protocol)
+}
+
+/// Awaits a PROXY header; the client that it tells of, if it does. `None` when the connection is
+/// over, or begins with something else, which the sender is told in HTTP, as it may show it.
+async fn proxied(thread: &Thread, stream: &mut Stream) -> Option<Option<IpAddr>> {
+    let patience = thread.config().header_timeout;
+    loop {
+        if !rest::until_bytes(thread, stream, patience, true).await {
+            return None;
+        }
+        match proxy_header::read(stream.early()) {
+            Ok(Some(Told { client, length })) => {
+                stream.skip_early(length);
+                return Some(client);
+            }
+            // The reader decides before there are as many bytes as this.
+            Ok(None) if stream.early().len() <= proxy_header::BYTES_MAX => {}
+            Ok(None) => return None,
+            Err(error) => {
+                let said = format!("400 {error}\n");
+                let head =
+                    "HTTP/1.1 400 Bad Request\r\nconnection: close\r\nx-autoscale-reason: bad_proxy_header";
+                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+                let told = async {
+                    stream.write_all(answer.as_bytes()).await?;
+                    stream.shutdown().await
+                };
+                let _ = thread.clock.timeout(patience, told).await;
+                return None;
+            }
+        }
+    }
 }
 
 /// Whether more bytes could make these HTTP/2's beginning.

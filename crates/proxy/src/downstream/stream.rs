@@ -48,6 +48,11 @@ impl Stream {
         &self.early
     }
 
+    /// Takes away the first bytes of those, which concerned nobody further on.
+    pub(super) fn skip_early(&mut self, length: usize) {
+        self.early.advance(length);
+    }
+
     /// Reads more bytes early; how many, 0 at the end.
     pub(super) async fn read_early(&mut self) -> io::Result<usize> {
         std::future::poll_fn(|cx| self.poll_early(cx)).await

@@ -17,6 +17,7 @@ pub(crate) struct ProxyTable {
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) redirect_from: Option<Address>,
+    pub(crate) proxy_protocol: Vec<Parsed<proxy::Network>>,
     /// For `balance` alone.
     pub(crate) backends: Vec<Backend>,
     pub(crate) algorithm: Option<String>,

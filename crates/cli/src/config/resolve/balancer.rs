@@ -161,6 +161,8 @@ fn clients(
     proxy.rate_limit = rate(args, table, picker)?;
     let networks = |list: &[Parsed<proxy::Network>]| list.iter().map(|network| network.0).collect();
     proxy.allowed = picker.list("proxy.allow", args.allow.clone(), networks(&table.allow), "everybody");
+    let (key, flags) = ("proxy.proxy_protocol", args.transport.proxy_protocol.clone());
+    proxy.proxy_protocol = picker.list(key, flags, networks(&table.proxy_protocol), "nobody");
     let (key, flags) = ("proxy.trusted_proxies", args.trusted_proxy.clone());
     proxy.trusted_proxies = picker.list(key, flags, networks(&table.trusted_proxies), "nobody");
     let (key, flag, file) = ("proxy.server_timing", args.server_timing, table.server_timing);
