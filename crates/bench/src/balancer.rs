@@ -121,13 +121,14 @@ fn measure(binary: &Path, folder: &Path, rounds: usize, seconds: u32) -> anyhow:
 
 fn put(experiment: &Experiment<'_>, random: &mut Pcg64, samples: &mut Vec<Sample>) -> anyhow::Result<()> {
     let Experiment { what, peers, rounds, measure } = experiment;
-    if *rounds > 1 {
-        for peer in peers {
+    let (what, rounds) = (*what, *rounds);
+    if rounds > 1 {
+        for &peer in peers {
             // Warm: connections made, files cached.
             measure(peer).with_context(|| peer.name)?;
         }
     }
-    for round in 0..*rounds {
+    for round in 0..rounds {
         let mut order = peers.clone();
         order.sort_by_cached_key(|_| random.next_u64());
         for peer in order {
