@@ -34,12 +34,14 @@ pub(crate) struct Found {
     pub(crate) scores: Vec<conformance::Score>,
 }
 
+type Measure<'a> = Box<dyn Fn(&Peer) -> anyhow::Result<f64> + 'a>;
+
 /// One quantity, measured at several peers.
 struct Experiment<'a> {
     what: &'static str,
     peers: Vec<&'a Peer>,
     rounds: usize,
-    measure: Box<dyn Fn(&Peer) -> anyhow::Result<f64> + 'a>,
+    measure: Measure<'a>,
 }
 
 pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {

@@ -315,7 +315,7 @@ pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
         waiting: CachePadded::default(),
         in_flight_max: AtomicU32::new(UNLIMITED),
         slow_start_micros: AtomicU64::new(0),
-        ejection: Ejection::default(),
+        ejection: ArcSwap::from_pointee(Ejection::default()),
     });
     let backend = |slot| {
         let address = Address::Unix(format!("/{slot}").into());
