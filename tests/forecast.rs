@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::Bench;
+use crate::harness::{Bench, get, until};
 
 /// A day of a wave at 5-minute steps, three times over.
 fn wave() -> String {
@@ -117,4 +117,19 @@ async fn a_model_trained_twice_is_one_model_and_a_damaged_one_is_refused() {
     assert_eq!(refused.code(), Some(1), "{refused:#?}");
     assert!(refused.stderr.contains("damaged") && refused.stderr.contains("hint: "), "{refused:#?}");
     assert_eq!(models(&["show", "ffff"]).await.code(), Some(4));
+}
+
+#[tokio::test]
+async fn a_pool_says_what_it_expects_and_what_to_do_about_it() {
+    let bench = Bench::new().await;
+    let pool = bench.run(&["--interval", "100ms"]).await;
+    let answer = until("a prediction", async || {
+        let answer = get(&format!("{}/predict", pool.admin)).await?;
+        let answer: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+        if answer["predicted_next"].is_number() { Ok(answer) } else { Err(answer.to_string()) }
+    })
+    .await;
+    assert!(answer["current_avg"].is_number(), "{answer}");
+    assert!(["Scale Up", "Scale Down", "No Change"].contains(&answer["recommendation"].as_str().unwrap()));
+    assert_eq!((&answer["trust"], &answer["model"]), (&"learning".into(), &"last_reading".into()), "honest");
 }

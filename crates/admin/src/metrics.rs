@@ -31,6 +31,7 @@ pub fn render(ports: &Ports, now: Timestamp, dialect: Dialect) -> String {
     let mut page = Page::new(dialect);
     pool(&mut page, &status);
     signal(&mut page, ports);
+    prediction(&mut page, ports);
     decisions(&mut page, &ports.board.tallies());
     workers(&mut page, &status);
     proxy(&mut page, &(ports.totals)());
@@ -62,6 +63,30 @@ fn pool(page: &mut Page, status: &Status) {
     if let Some(turned_at) = status.turned_at {
         let about = "When the control loop last turned, in Unix time.";
         page.gauge("autoscale_last_turn_timestamp_seconds", about, turned_at.as_millisecond() as f64 / 1e3);
+    }
+}
+
+fn prediction(page: &mut Page, ports: &Ports) {
+    let Some(prediction) = ports.prediction.as_ref().map(|prediction| prediction()) else { return };
+    let about = "What the signal is expected to be, by seconds ahead and quantile.";
+    page.family("autoscale_forecast_value", Kind::Gauge, about);
+    for ahead in &prediction.horizons {
+        let seconds = ahead.seconds.to_string();
+        let levels = [("0.1", ahead.q10), ("0.5", Some(ahead.q50)), ("0.9", ahead.q90)];
+        for (level, value) in levels.into_iter().filter_map(|(level, value)| Some((level, value?))) {
+            page.sample(&[("ahead_seconds", &seconds), ("quantile", level)], value);
+        }
+    }
+    page.family("autoscale_forecast_trusted", Kind::Gauge, "Whether the model has earned trust.");
+    page.sample(&[("model", &prediction.model)], f64::from(u8::from(prediction.trust == "trusted")));
+    page.family("autoscale_forecast_coverage_ratio", Kind::Gauge, "Outcomes at or below the 0.9 quantile.");
+    for score in &prediction.scores {
+        page.sample(&[("ahead_seconds", &score.seconds.to_string())], score.coverage_90);
+    }
+    let about = "Mean absolute error over that of repeating the last reading.";
+    page.family("autoscale_forecast_relative_error", Kind::Gauge, about);
+    for score in &prediction.scores {
+        page.sample(&[("ahead_seconds", &score.seconds.to_string())], score.relative_mae);
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::balancing::Balancing;
 use crate::board::Board;
+use crate::prediction::Prediction;
 
 /// Everything that the server shows and steers.
 pub struct Ports {
@@ -26,6 +27,8 @@ pub struct Ports {
     pub logs: Arc<dyn Logs>,
     /// How recording goes; `None` without a run file.
     pub record: Option<Arc<dyn Fn() -> journal::Health + Send + Sync>>,
+    /// What is expected of the signal; `None` where nothing is forecast.
+    pub prediction: Option<Arc<dyn Fn() -> Prediction + Send + Sync>>,
     /// In force until the first turn says so itself.
     pub in_force: InForce,
     /// The signal to be shown until the first turn, as in `worker_cpu`.

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) control: ControllerConfig,
     pub(crate) pool: Pool,
     pub(crate) balancer: Balancer,
+    /// Model that forecasts the signal; `None`: none does.
+    pub(crate) forecast: Option<String>,
     pub(crate) record: Option<PathBuf>,
     /// `None`: from the clock.
     pub(crate) seed: Option<u64>,

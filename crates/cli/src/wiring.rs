@@ -1,6 +1,7 @@
 //! Joins the crates: routes down, drain notices up, cycles out, orders in.
 
 pub(crate) mod balancing;
+pub(crate) mod expectation;
 pub(crate) mod fixed;
 mod forecasting;
 mod listeners;
@@ -35,6 +36,7 @@ use crate::args::RunArgs;
 use crate::config::Config;
 use crate::failure::{FAILED, Hint};
 use crate::session::Past;
+use expectation::Expectation;
 
 /// Orders that may wait for the next turn: far more than a person gives in a second.
 const ORDERS_MAX: usize = 64;
@@ -101,9 +103,11 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let balancing = balancing::Desk::of_fleet(proxy.router(), clock, &config.balancer, &steering);
     let reload = orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing));
     let board = Arc::new(Board::new());
+    let expectation = Expectation::start(&config, &past.cycles, clock)?;
     board.restore(past.cycles);
     let writer = writer.map(|writer| Arc::new(Mutex::new(Some(writer))));
     let ports = ports(PortParts {
+        expectation: expectation.clone(),
         config: &config,
         board: &board,
         meter: &meter,
@@ -131,8 +135,9 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         forecasting: forecasting::start(&config.control)?,
         clock,
     };
-    let turning =
-        tokio::spawn(turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool)));
+    let turning = tokio::spawn(
+        turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool, expectation)),
+    );
     Ok(Running {
         listen: proxy.local_addr(),
         admin: admin_server.local_addr,
@@ -202,10 +207,18 @@ fn health(writer: &Arc<Mutex<Option<Writer>>>) -> Option<Arc<dyn Fn() -> Health 
     Some(health)
 }
 
-/// Every cycle goes to the journal and to the board, from which all faces draw; and the balancer
-/// learns from it which of the workers that drain cannot be expected to answer any more.
-fn emit(board: Arc<Board>, writer: Option<Arc<Mutex<Option<Writer>>>>, pool: Arc<Pool>) -> impl FnMut(Cycle) {
+/// Every cycle goes to the journal, to the forecast and to the board, from which all faces draw; and
+/// the balancer learns from it which of the workers that drain cannot be expected to answer any more.
+fn emit(
+    board: Arc<Board>,
+    writer: Option<Arc<Mutex<Option<Writer>>>>,
+    pool: Arc<Pool>,
+    expectation: Option<Arc<Expectation>>,
+) -> impl FnMut(Cycle) {
     move |cycle| {
+        if let Some(expectation) = &expectation {
+            expectation.see(&cycle);
+        }
         if let Cycle::Decided { seen, .. } = &cycle {
             let hung = seen.workers.iter().filter(|worker| worker.state == State::Unhealthy);
             pool.give_up(&hung.map(|worker| worker.id).collect::<Vec<_>>());
@@ -329,6 +342,7 @@ struct PortParts<'a> {
     reload: &'a orders::Reload,
     balancing: Arc<balancing::Desk>,
     health: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
+    expectation: Option<Arc<Expectation>>,
 }
 
 fn ports(parts: PortParts<'_>) -> Arc<Ports> {
@@ -348,6 +362,11 @@ fn ports(parts: PortParts<'_>) -> Arc<Ports> {
         balancing: parts.balancing,
         logs: Arc::new(logs::Shelf(Arc::clone(parts.steering.outputs()))),
         record: parts.health,
+        prediction: parts.expectation.map(|expectation| {
+            let prediction: Arc<dyn Fn() -> admin::Prediction + Send + Sync> =
+                Arc::new(move || expectation.prediction());
+            prediction
+        }),
         in_force: InForce {
             policy: control.policy.name.clone(),
             min: control.min,

@@ -16,6 +16,7 @@ pub const PAGE: &str = concat!(
     "<script>\n\"use strict\";\n",
     include_str!("web/view.js"),
     include_str!("web/charts.js"),
+    include_str!("web/outlook.js"),
     include_str!("web/app.js"),
     "</script>\n</body>\n</html>\n",
 );

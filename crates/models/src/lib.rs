@@ -7,6 +7,7 @@ mod compare;
 mod evaluate;
 mod file;
 mod recipe;
+pub mod service;
 mod store;
 mod timed;
 mod train;

@@ -1,21 +1,34 @@
-//! `GET /predict`: what is expected and what follows from it, in a form that scripts read.
+//! `GET /predict`: what is expected and what follows from it, in a form that scripts read. A policy
+//! that plans for the load speaks for itself; under any other, the model beside the loop does.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use control::{Cycle, Decision, Planned, Trust};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::App;
+use crate::prediction::{PredictedAhead, Prediction};
 
 /// Turns that the present average is taken over: a minute at the usual interval.
 const AVERAGED: usize = 60;
 
-/// The answer. Loads are in workers that are just busy enough to meet their objective; what is not
+/// Whoever knows better.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Policy(Box<Planning>),
+    Beside(Box<Prediction>),
+}
+
+/// What a policy that plans foresees. Loads are in workers that are just busy enough to meet their objective; what is not
 /// known, or not asked for by the policy in force, is null.
 #[derive(Debug, Serialize)]
-pub(super) struct Prediction {
+pub(super) struct Planning {
+    at: Option<Timestamp>,
+    signal: &'static str,
     current_avg: Option<f64>,
     predicted_next: Option<f64>,
     recommendation: &'static str,
@@ -32,6 +45,8 @@ pub(super) struct Prediction {
     model: Option<String>,
     trust: Option<Trust>,
     next: Option<Planned>,
+    /// The one horizon that such a policy asks about.
+    horizons: Vec<PredictedAhead>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,7 +56,7 @@ struct Quantiles {
     q90: f64,
 }
 
-impl Prediction {
+impl Planning {
     fn of(cycles: &[Arc<Cycle>]) -> Self {
         let decided = |cycle: &'_ Arc<Cycle>| match &**cycle {
             Cycle::Decided { decision, .. } => Some(decision.clone()),
@@ -59,6 +74,8 @@ impl Prediction {
         let finite = |value: f64| Some(value).filter(|value| value.is_finite());
         let predicted_next = seen.and_then(|seen| finite(seen.q50));
         Self {
+            at: cycles.last().map(|cycle| cycle.at()),
+            signal: "load",
             current_avg,
             predicted_next,
             recommendation: match newest.map_or(0, Decision::change) {
@@ -76,10 +93,24 @@ impl Prediction {
             model: seen.map(|seen| seen.model.to_string()),
             trust: seen.map(|seen| seen.trust),
             next: seen.and_then(|seen| seen.next),
+            horizons: seen
+                .map(|seen| PredictedAhead {
+                    seconds: seen.lead_s,
+                    q10: Some(seen.q10),
+                    q50: seen.q50,
+                    q90: Some(seen.q90),
+                })
+                .into_iter()
+                .collect(),
         }
     }
 }
 
-pub(super) async fn predict(State(app): State<Arc<App>>) -> Json<Prediction> {
-    Json(Prediction::of(&app.ports.board.last(AVERAGED)))
+pub(super) async fn predict(State(app): State<Arc<App>>) -> Json<Answer> {
+    let planning = Planning::of(&app.ports.board.last(AVERAGED));
+    let beside = app.ports.prediction.as_ref().filter(|_| planning.predicted_next.is_none());
+    Json(match beside {
+        Some(prediction) => Answer::Beside(Box::new(prediction())),
+        None => Answer::Policy(Box::new(planning)),
+    })
 }

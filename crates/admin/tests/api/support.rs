@@ -218,6 +218,7 @@ pub(crate) fn ports() -> Ports {
         balancing: Arc::new(Notes::default()),
         logs: Arc::new(Output),
         record: Some(Arc::new(|| journal::Health { recorded: 7, dropped: 0, error: None })),
+        prediction: None,
         in_force: InForce {
             policy: "threshold".to_owned(),
             min: 1,

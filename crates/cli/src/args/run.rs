@@ -81,6 +81,9 @@ pub(crate) struct RunArgs {
     /// Write the run file here; an existing one is continued
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Model that forecasts the signal beside the loop, for /predict; off for none [default: autoregressive]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) forecast: Option<String>,
     /// Seed of everything random [default: from the clock]
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -24,6 +24,8 @@ pub(crate) struct File {
     pub(crate) admin: AdminTable,
     /// Policies that only watch, as with `--shadow`.
     pub(crate) shadow: Option<String>,
+    /// Model of the signal, as with `--forecast`.
+    pub(crate) forecast: Option<String>,
     pub(crate) record: Option<PathBuf>,
     pub(crate) seed: Option<u64>,
 }

@@ -73,6 +73,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         balancing,
         logs: Arc::new(NoLogs),
         record: None,
+        prediction: None,
         in_force: InForce {
             policy: "fixed".to_owned(),
             min: backends,

@@ -1,5 +1,6 @@
 // Fetches cycles, draws the view, sends orders. Text only ever enters as text.
 const view = new View();
+const outlook = new Outlook();
 const at = id => document.getElementById(id);
 const charts = { signal: new Chart(at("signal-chart")), instances: new Chart(at("instances-chart")) };
 const clock = time => new Date(time).toLocaleTimeString([], { hour12: false });
@@ -54,6 +55,7 @@ function figures() {
   const short = s => s === 0 ? "0" : s.toFixed(s < 0.995 ? 2 : 1);
   put("parts", reaction ? Object.entries(reaction.parts)
     .map(([part, s]) => `${part}\u00a0${known(s, short)}`).join(" ") : "no scale-out yet");
+  outlook.figures(measured?.unit);
   put("used", group(view.used));
   const saved = view.fixed > 0 ? 100 * (1 - view.used / view.fixed) : -1;
   put("saved", saved >= 0 ? `${saved.toFixed(0)} % less than ${decision.in_force.max} always` : "");
@@ -212,11 +214,12 @@ function notice(text) {
 // A token, where one is needed, comes as `#token=…` and stays in this tab.
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) { sessionStorage.setItem("token", given); history.replaceState(null, "", location.pathname); }
-function api(path, options = {}) {
+function ask(path, options = {}) {
   const token = sessionStorage.getItem("token");
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
-  return fetch(`/api/v1/${path}`, { ...options, headers });
+  return fetch(path, { ...options, headers });
 }
+const api = (path, options) => ask(`/api/v1/${path}`, options);
 
 async function order(path, body = { by: "web" }) {
   try {
@@ -285,5 +288,17 @@ async function follow() {
     await new Promise(resolve => setTimeout(resolve, AGAIN_MS));
   }
 }
+async function expect() {
+  for (;;) {
+    try {
+      const answer = await ask("/predict");
+      outlook.apply(answer.ok ? await answer.json() : null);
+      at("band-legend").hidden = outlook.said.length < 2;
+      if (answer.status === 404) return;
+    } catch { /* the page says already that the pool does not answer */ }
+    await new Promise(resolve => setTimeout(resolve, ASKED_MS));
+  }
+}
 draw();
 follow();
+expect();

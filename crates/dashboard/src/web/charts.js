@@ -81,6 +81,7 @@ class Chart {
       shape(this.plot, "path", { class: name, d: `M${this.gutter} ${y(line)}H${this.width}` });
       this.tick(y(line), `${word} ${number(line)}`, `${name}-label`);
     }
+    outlook.draw(this, y, view.now);
     let path = "", before = null;
     for (const turn of this.turns) {
       if (turn.value != null) {
