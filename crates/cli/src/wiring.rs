@@ -83,17 +83,13 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let mut notices = Vec::new();
     let seed = config.seed.unwrap_or_else(|| clock.now().as_microsecond().unsigned_abs());
     let stop = CancellationToken::new();
-
     let (past, file) = record::past(&config, taken, clock.now(), &mut notices)?;
     let writer = file.map(|path| record::open(&path, &config, &past, seed, clock.now())).transpose()?;
 
     let Balancing { pool, meter, proxy, drained, secure } =
         balance(&config, seed, clock, taken, &mut notices)?;
     let wires = wires(proxy.router(), Arc::clone(&pool), drained);
-    let mut local = Local::start(supervisor_config(&config, seed)?, clock, wires)
-        .await
-        .coded("check the command after `--`", FAILED)?;
-    notices.extend(local.take_notices());
+    let mut local = workers(&config, seed, clock, wires, &mut notices).await?;
     let steering = local.steering();
 
     let (controller, first) = take_up(&config, &past, &mut notices)?;
@@ -156,6 +152,20 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         admin_stop,
         loop_stop,
     })
+}
+
+/// The fleet, without any worker yet.
+async fn workers(
+    config: &Config,
+    seed: u64,
+    clock: Clock,
+    wires: Wires,
+    notices: &mut Vec<String>,
+) -> anyhow::Result<Local> {
+    let started = Local::start(supervisor_config(config, seed)?, clock, wires).await;
+    let mut local = started.coded("check the command after `--`", FAILED)?;
+    notices.extend(local.take_notices());
+    Ok(local)
 }
 
 /// The balancer and what it counts with.

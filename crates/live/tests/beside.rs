@@ -38,11 +38,11 @@ impl Forecaster for Planted {
 fn start(does: impl FnMut(f64) + Send + 'static) -> Forecasting {
     let forecaster = Box::new(Planted(Box::new(does), 0.0));
     let model = Model { id: "planted".to_owned(), forecaster, step: Duration::from_secs(1), steps: 8 };
-    Forecasting::start(model).unwrap()
+    Forecasting::start(model).expect("a thread")
 }
 
 fn moment(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
+    Timestamp::from_second(second).expect("a second in range")
 }
 
 /// Asks until there is an answer.
