@@ -129,6 +129,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         commands: commands_in,
         mode: if config.dry_run { Mode::Recommend } else { Mode::Act },
         forecasting: forecasting::start(&config.control)?,
+        slow: Box::new(supervisor::Programs::new(clock)),
         clock,
     };
     let turning = tokio::spawn(

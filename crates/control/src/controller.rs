@@ -10,6 +10,7 @@ use crate::decision::{Because, Blocked, Boost, Decision, Flip, InForce, Step, Te
 use crate::limits::keep::Keep;
 use crate::limits::{Limited, Limits, Meets, bounds};
 use crate::observation::{Command, Observation, ScaleTo};
+use crate::policy::exec::Program;
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
 use crate::shadow::{ShadowConfig, Shadows};
 
@@ -103,6 +104,15 @@ impl Controller {
     /// The configuration in force.
     pub fn config(&self) -> &ControllerConfig {
         &self.config
+    }
+
+    /// Programs whose answers the policy and its shadows need, each once.
+    pub fn programs(&self) -> Vec<Program> {
+        let mut all = self.policy.programs();
+        all.extend(self.shadows.programs());
+        all.sort_unstable();
+        all.dedup_by(|a, b| a.command == b.command);
+        all
     }
 
     /// Takes up an earlier run where it ended, so that a restart by itself changes nothing:

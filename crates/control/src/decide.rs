@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 pub use self::shown::Shown;
 use crate::controller::{Controller, ControllerConfig};
 use crate::decision::Decision;
+use crate::manifest::{self, Translated};
 use crate::observation::Observation;
 use crate::policy::spec::{PolicySpec, Preset};
 use crate::policy::{self, ConfigError, PolicyConfig};
@@ -49,15 +50,24 @@ fn shortest() -> std::time::Duration {
     std::time::Duration::from_millis(10)
 }
 
-/// Reads a policy file: our own form, or an autoscaling/v2 HorizontalPodAutoscaler as it is.
+/// Reads a policy file: our own form, or a manifest of Kubernetes, KEDA, AWS or Nomad as it is.
+///
+/// # Errors
+/// Names what cannot be read, or has no counterpart here.
 pub fn policy_file(file: Value) -> Result<ControllerConfig, ConfigError> {
-    let file = match file.get("kind").and_then(Value::as_str) {
-        Some("HorizontalPodAutoscaler") => manifest(file)?,
-        Some(kind) => {
-            return Err(ConfigError::Value(format!("`kind: {kind}` is no policy that is known here")));
-        }
-        None => file,
-    };
+    policy_file_told(file).map(|(config, _)| config)
+}
+
+/// As [`policy_file`], with what is not exactly as the manifest says.
+///
+/// # Errors
+/// As [`policy_file`].
+pub fn policy_file_told(file: Value) -> Result<(ControllerConfig, Vec<String>), ConfigError> {
+    let Translated { file, warnings } = manifest::translate(file).map_err(ConfigError::Value)?;
+    own_form(file).map(|config| (config, warnings))
+}
+
+fn own_form(file: Value) -> Result<ControllerConfig, ConfigError> {
     let file: PolicyFile = serde_path_to_error::deserialize(file)
         .map_err(|error| ConfigError::Value(format!("policy file: {}", policy::placed(&error))))?;
     let bounds = Preset::find(&file.policy).map_or((1, 5), |preset| preset.bounds);
@@ -72,40 +82,6 @@ pub fn policy_file(file: Value) -> Result<ControllerConfig, ConfigError> {
     };
     config.check()?;
     Ok(config)
-}
-
-/// A Kubernetes manifest in our own form. What it says about Kubernetes itself is not needed.
-fn manifest(file: Value) -> Result<Value, ConfigError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Spec {
-        #[serde(rename = "scaleTargetRef")]
-        _target: Option<Value>,
-        min_replicas: Option<u32>,
-        max_replicas: u32,
-        metrics: Option<Value>,
-        behavior: Option<Value>,
-    }
-    let wrong = |because: String| ConfigError::Value(format!("HorizontalPodAutoscaler: {because}"));
-    let version = file.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    if version != "autoscaling/v2" {
-        return Err(wrong(format!("apiVersion is `{version}`, only autoscaling/v2 is understood")));
-    }
-    let spec: Spec = serde_json::from_value(file.get("spec").cloned().unwrap_or_default())
-        .map_err(|error| wrong(format!("spec: {error}")))?;
-    let mut settings = Map::new();
-    match spec.metrics.filter(|metrics| metrics.as_array().is_some_and(|list| !list.is_empty())) {
-        Some(metrics) => settings.insert("metrics".to_owned(), metrics),
-        // Kubernetes' own default; a bare `hpa` has 70.
-        None => settings.insert("target".to_owned(), 80.into()),
-    };
-    settings.extend(spec.behavior.map(|behavior| ("behavior".to_owned(), behavior)));
-    Ok(serde_json::json!({
-        "policy": "hpa",
-        "settings": settings,
-        "min": spec.min_replicas.unwrap_or(1),
-        "max": spec.max_replicas,
-    }))
 }
 
 /// Decides line by line, with one policy's memory from the first to the last.

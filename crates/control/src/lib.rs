@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod ledger;
 pub mod limits;
 pub mod lint;
+mod manifest;
 mod number;
 pub mod observation;
 pub mod policy;

@@ -36,7 +36,7 @@ pub struct Observation {
     /// recorded run replays.
     #[serde(default)]
     pub commands: Vec<Command>,
-    /// What came from beside the loop, such as forecasts.
+    /// Latest values of what takes longer than a turn: forecasts, answers of programs.
     #[serde(default, skip_serializing_if = "SlowInputs::is_empty")]
     pub slow: SlowInputs,
     /// What happened before the first observation, for `decide` and tests; `None` in a run.

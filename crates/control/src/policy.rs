@@ -6,6 +6,8 @@ pub mod busyness;
 mod capacity;
 mod choice;
 pub mod combine;
+pub mod exec;
+pub mod formula;
 pub mod hpa;
 pub mod keda;
 pub mod kpa;
@@ -53,6 +55,11 @@ pub trait Policy: Send {
     /// was configured.
     fn settings(&self) -> serde_json::Value {
         serde_json::Value::Null
+    }
+
+    /// Programs whose answers it needs in [`SlowInputs`](crate::observation::SlowInputs).
+    fn programs(&self) -> Vec<exec::Program> {
+        Vec::new()
     }
 
     /// Its main signal at the turn seen last, for charts between two answers.
@@ -175,6 +182,8 @@ pub const POLICIES: &[Entry] = &[
     predictive::ENTRY,
     auto::ENTRY,
     mpc::ENTRY,
+    formula::ENTRY,
+    exec::ENTRY,
     combine::ANY,
     combine::ALL,
     combine::MAJORITY,

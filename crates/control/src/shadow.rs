@@ -19,6 +19,7 @@ use crate::controller::{Controller, ControllerConfig};
 use crate::decision::{Blocked, Decision, Flip, Step, Text};
 use crate::number;
 use crate::observation::Observation;
+use crate::policy::exec::Program;
 use crate::policy::{ConfigError, PolicyConfig};
 use crate::virtual_pool::flow::Flow;
 use crate::virtual_pool::{VirtualPool, When};
@@ -112,6 +113,11 @@ impl Shadows {
         let all =
             config.shadows.iter().map(|shadow| Shadow::new(shadow, config)).collect::<Result<_, _>>()?;
         Ok(Self { demand: Demand::default(), last: None, all })
+    }
+
+    /// Programs whose answers they need.
+    pub(crate) fn programs(&self) -> Vec<Program> {
+        self.all.iter().flat_map(|shadow| shadow.controller.programs()).collect()
     }
 
     /// One turn of each.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use clock::Clock;
-use control::{Applied, Command, Controller, Cycle, Observation, WorkerSeen};
+use control::{Applied, Command, Controller, Cycle, Observation, SlowInputs, WorkerSeen};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use traffic::{BackendSample, Sample, Window};
 
 use crate::forecasting::Forecasting;
+use crate::slow::Slow;
 use crate::source::Source;
 use crate::target::{Status, Target};
 
@@ -39,6 +40,8 @@ pub struct Loop<S, T> {
     pub mode: Mode,
     /// A model beside it, where the policy has use for one.
     pub forecasting: Option<Forecasting>,
+    /// What takes longer than a turn.
+    pub slow: Box<dyn Slow>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -83,12 +86,14 @@ impl<S: Source, T: Target> Loop<S, T> {
             Ok(status) => status,
             Err(error) => return Cycle::Blind { at, because: error.to_string() },
         };
-        let mut seen = observation(at, sample.ok(), status, std::mem::take(commands));
+        let slow = self.slow.latest();
+        let mut seen = observation(at, sample.ok(), status, (std::mem::take(commands), slow));
         if let Some(forecasting) = &self.forecasting {
             seen.slow.forecast = forecasting.take();
             forecasting.tell(at, seen.traffic.as_ref().map(Window::rate_per_second));
         }
         let decision = self.controller.decide(&seen);
+        self.slow.show(&seen, self.controller.config(), self.controller.programs());
         let applied = match self.mode {
             Mode::Recommend => Applied::DryRun,
             Mode::Act => match self.target.scale_to(decision.desired()).await {
@@ -112,7 +117,7 @@ fn observation(
     now: Timestamp,
     sample: Option<Sample>,
     status: Status,
-    commands: Vec<Command>,
+    (commands, slow): (Vec<Command>, SlowInputs),
 ) -> Observation {
     let (traffic, backends) = match sample {
         Some(Sample { window, backends }) => (Some(window), backends),
@@ -127,7 +132,7 @@ fn observation(
         signals: status.signals,
         transitions: status.transitions,
         commands,
-        slow: control::SlowInputs::default(),
+        slow,
         history: None,
     }
 }

@@ -113,6 +113,7 @@ fn bench(host_cpu: &[f64], interval: Duration) -> Bench {
         commands: receiver,
         mode: Mode::Act,
         forecasting: None,
+        slow: Box::new(live::NoSlow),
         clock,
     };
     Bench { orders, commands, run }

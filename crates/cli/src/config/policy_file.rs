@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use super::resolve::refused;
 use crate::failure::Hint;
+use crate::output;
 
 /// Whether what was typed for a policy means a file.
 pub(crate) fn is_file(typed: &str) -> bool {
     let path = Path::new(typed);
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| ["json", "yaml", "yml", "toml"].contains(&extension)) || path.is_file()
+    extension.is_some_and(|extension| ["json", "yaml", "yml", "toml", "hcl", "nomad"].contains(&extension))
+        || path.is_file()
 }
 
 /// Whether a TOML file holds a policy alone, not the configuration of a whole run.
@@ -25,13 +27,17 @@ pub(crate) fn is_policy(path: &Path) -> bool {
 /// Reads a policy file; JSON and YAML are told apart by nobody, as YAML contains JSON.
 pub(crate) fn read(path: &Path) -> anyhow::Result<ControllerConfig> {
     let text = fs_err::read_to_string(path).hint("name a file that exists and can be read with --policy")?;
-    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-    let value: Value = if is_toml {
-        toml::from_str(&text).map_err(anyhow::Error::from)
-    } else {
-        serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{error}"))
+    let value: Value = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => toml::from_str(&text).map_err(anyhow::Error::from),
+        Some("hcl" | "nomad") => hcl::from_str(&text).map_err(anyhow::Error::from),
+        _ => serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{error}")),
     }
     .map_err(|error| error.context(format!("{} cannot be read as a policy", path.display())))
     .hint("crates/control/schema/examples shows policy files")?;
-    decide::policy_file(value).map_err(|error| refused(error).context(path.display().to_string()))
+    let told = decide::policy_file_told(value);
+    let (config, warnings) = told.map_err(|error| refused(error).context(path.display().to_string()))?;
+    for warning in warnings {
+        output::complain(&format!("warning: {}: {warning}", path.display()));
+    }
+    Ok(config)
 }

@@ -102,6 +102,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         commands,
         mode: Mode::Recommend,
         forecasting: None,
+        slow: Box::new(live::NoSlow),
         clock,
     };
     let turning = tokio::spawn(turning.run(ended.clone(), move |cycle| drop(board.push(cycle))));

@@ -206,8 +206,8 @@ impl Given {
             workers,
             transitions: self.transitions,
             commands: self.commands,
-            slow: self.slow,
             // The pool was there before the first line; of its past nothing is known.
+            slow: self.slow,
             history: history.or_else(|| before.first.then(History::default)).map(Box::new),
         })
     }

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::exec::Answers;
+
 /// What came in since the last turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,6 +13,9 @@ pub struct SlowInputs {
     /// The latest forecast, at the first turn that sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Box<ForecastSeen>>,
+    /// The latest answers of programs, by their command lines.
+    #[serde(default, skip_serializing_if = "Answers::is_empty")]
+    pub exec: Answers,
 }
 
 /// A forecast of requests a second.
@@ -33,7 +38,7 @@ pub struct ForecastSeen {
 impl SlowInputs {
     /// Whether nothing came.
     pub fn is_empty(&self) -> bool {
-        self.forecast.is_none()
+        self.forecast.is_none() && self.exec.is_empty()
     }
 }
 
@@ -66,7 +71,7 @@ mod tests {
             levels: vec![0.5],
             rates: vec![vec![f64::NAN], vec![2.5]],
         };
-        let slow = SlowInputs { forecast: Some(Box::new(forecast)) };
+        let slow = SlowInputs { forecast: Some(Box::new(forecast)), ..SlowInputs::default() };
         let json = serde_json::to_string(&slow).unwrap();
         let read: SlowInputs = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), json);

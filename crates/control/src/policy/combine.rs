@@ -166,6 +166,10 @@ impl Part {
 }
 
 impl Policy for Combination {
+    fn programs(&self) -> Vec<super::exec::Program> {
+        self.parts.iter().flat_map(|part| part.policy.programs()).collect()
+    }
+
     fn bounds(&mut self, min: u32, max: u32) {
         for part in &mut self.parts {
             part.policy.bounds(min, max);
