@@ -68,3 +68,49 @@ async fn tests_of_policies_pass_or_end_with_99() {
     bench.write("wrong.toml", &file("cost_ratio<1").replace("start_up", "startup"));
     assert_eq!(bench.finish(["policy", "test", "wrong.toml"]).await.code(), Some(2));
 }
+
+#[tokio::test]
+async fn a_simulation_is_recorded_replayed_and_judged_against_others() {
+    let bench = bench_with_trace().await;
+    let words = [
+        "simulate",
+        "--trace",
+        "load.csv",
+        "--policies",
+        "hpa",
+        "--worker-rate",
+        "2",
+        "--record",
+        "sim.db",
+        "-q",
+    ];
+    bench.finish(words).await.well();
+    let said = bench.finish(["replay", "sim.db", "--verify"]).await.well();
+    assert!(said.ends_with("0 divergences\n"), "{said}");
+    let others = ["replay", "sim.db", "--policy", "threshold:up=60", "--record", "other.db", "-o", "json"];
+    let scores = bench.finish(others).await.json();
+    let names: Vec<&str> =
+        scores.as_array().unwrap().iter().map(|score| score["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["threshold:up=60", "recorded: hpa", "optimal"]);
+    let said = bench.finish(["replay", "other.db", "--verify"]).await.well();
+    assert!(said.contains("threshold") && said.ends_with("0 divergences\n"), "{said}");
+    // A run file is a trace.
+    let again =
+        bench.finish(["simulate", "--trace", "sim.db", "--policies", "hpa", "-o", "json"]).await.json();
+    assert_eq!(again[0]["trace"], "sim");
+}
+
+#[tokio::test]
+async fn agents_learn_and_loads_are_named() {
+    let bench = bench_with_trace().await;
+    let words = ["train-rl", "--trace", "load.csv", "--episodes", "8", "--out", "rl.json", "-o", "json"];
+    let learnt = bench.finish(words).await.json();
+    assert!(learnt["held_out"]["rl_cost_ratio"].as_f64().unwrap() >= 1.0, "{learnt}");
+    let scores =
+        bench.finish(["simulate", "--trace", "load.csv", "--policies", "rl.json", "-o", "json"]).await.json();
+    assert_eq!(scores[0]["policy"], "rl.json");
+    let advice = bench.finish(["advise", "load.csv", "-o", "json"]).await.json();
+    assert!(advice["character"]["kind"].is_string() && advice["why"][0].is_string(), "{advice}");
+    let survived = bench.finish(["simulate", "--chaos", "--seed", "7"]).await.well();
+    assert!(survived.contains("seed 7") && survived.contains("nothing broken"), "{survived}");
+}

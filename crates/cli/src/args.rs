@@ -4,6 +4,7 @@ pub(crate) mod balance;
 mod balancer;
 mod balancer_steer;
 mod forecast;
+mod learn;
 pub(crate) mod parse;
 mod policy;
 mod run;
@@ -25,6 +26,7 @@ pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
 };
+pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
 pub(crate) use policy::{CheckArgs, LintArgs, PolicyArgs, PolicyCommand};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
@@ -101,6 +103,12 @@ pub(crate) enum Command {
     Simulate(Box<SimulateArgs>),
     /// Find a policy's settings for recorded load
     Tune(Box<TuneArgs>),
+    /// Say what kind of load a trace is, and which policy suits it
+    Advise(Box<AdviseArgs>),
+    /// Scaling as a game over stdin and stdout, for agents in any language
+    Gym(Box<GymArgs>),
+    /// Learn the table of the policy `rl` on a trace
+    TrainRl(Box<TrainRlArgs>),
     /// Write a recorded run as one self-contained page
     Report(ReportArgs),
     /// Models of load: score, predict, train, keep
@@ -263,10 +271,18 @@ pub(crate) struct WhyArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   autoscale run --record run.db
-  autoscale replay run.db --verify")]
+  autoscale replay run.db --verify
+  autoscale replay run.db --policy hpa,threshold:up=60    what others would have done
+  autoscale replay run.db --policy hpa --record other.db  and its run file")]
 pub(crate) struct ReplayArgs {
     /// The run file
     pub(crate) run: PathBuf,
+    /// Run the recorded load in virtual time through these policies instead, several with commas
+    #[arg(long, visible_alias = "policies", value_name = "A,B,…", conflicts_with = "verify")]
+    pub(crate) policy: Option<String>,
+    /// Write what the policy would have done as a run file
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pub(crate) record: Option<PathBuf>,
     /// Compare each decision with the recorded one; exit 1 if any differs
     #[arg(long)]
     pub(crate) verify: bool,

@@ -1,11 +1,13 @@
 //! One file a command.
 
+pub(crate) mod advise;
 pub(crate) mod ask;
 pub(crate) mod balance;
 pub(crate) mod balancer;
 pub(crate) mod decide;
 pub(crate) mod demo;
 pub(crate) mod forecast;
+pub(crate) mod gym;
 pub(crate) mod load;
 pub(crate) mod policy;
 mod reach;
@@ -18,5 +20,6 @@ mod steps;
 mod summary;
 pub(crate) mod tls;
 pub(crate) mod top;
+pub(crate) mod train_rl;
 pub(crate) mod tune;
 pub(crate) mod worker;

@@ -18,6 +18,7 @@ pub(crate) mod outlook;
 pub mod predictive;
 pub mod queue;
 mod reactive;
+pub mod rl;
 pub mod scheduled;
 pub mod signal;
 pub mod simple;
@@ -184,6 +185,7 @@ pub const POLICIES: &[Entry] = &[
     mpc::ENTRY,
     formula::ENTRY,
     exec::ENTRY,
+    rl::ENTRY,
     combine::ANY,
     combine::ALL,
     combine::MAJORITY,

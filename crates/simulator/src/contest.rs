@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use control::{ConfigError, PolicyConfig};
+use control::{ConfigError, PolicyConfig, PolicySpec};
 
 use crate::curve::Curve;
 use crate::des::{self, Des};
@@ -41,6 +41,32 @@ pub enum ContestantKind {
     BestStatic,
     /// An HPA with the settings that turn out to be cheapest.
     HpaTuned,
+}
+
+impl Contestant {
+    /// One policy or yardstick, as it is typed.
+    ///
+    /// # Errors
+    /// Names the policy that there is not, or the setting that it does not have.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let kind = match ContestantKind::yardstick(text) {
+            Some(kind) => kind,
+            None => ContestantKind::Policy(PolicySpec::parse(text)?.config),
+        };
+        Ok(Self { name: text.to_owned(), kind })
+    }
+}
+
+impl ContestantKind {
+    /// The yardstick of that name.
+    pub fn yardstick(text: &str) -> Option<Self> {
+        match text {
+            "optimal" => Some(Self::Optimal),
+            "best_static" | "best-static" => Some(Self::BestStatic),
+            "hpa_tuned" | "hpa-tuned" => Some(Self::HpaTuned),
+            _ => text.strip_prefix("static:")?.trim().parse().ok().map(Self::Static),
+        }
+    }
 }
 
 /// What is to be run: each contestant on each trace with each start-up delay.

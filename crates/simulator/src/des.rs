@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod chance;
+pub mod chaos;
 mod schedule;
 mod site;
 mod station;
@@ -50,6 +51,10 @@ pub struct Faults {
     pub warm_up: Duration,
     /// How slow: its share of the full speed.
     pub warm_up_speed: f64,
+    /// Regions that workers are spread over, slot by slot; 0 and 1: one.
+    pub regions: u32,
+    /// When a region is lost with all workers in it, after the start; one region after another.
+    pub region_losses: Vec<Duration>,
 }
 
 impl Default for Des {
@@ -132,8 +137,6 @@ fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision)
     }
 }
 
-#[cfg(test)]
-mod chaos;
 #[cfg(test)]
 #[path = "des/tests.rs"]
 mod tests;

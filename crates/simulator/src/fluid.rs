@@ -13,6 +13,7 @@ use traffic::{Latency, Window};
 use crate::load::Load;
 use crate::number::{self, WORKERS_MAX, seconds};
 use crate::optimum::Plan;
+use crate::outage::Lens;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 use world::{Reading, World};
@@ -25,7 +26,12 @@ pub enum Driver<'a> {
     Static(u32),
     /// A schedule that knows the future.
     Plan(&'a Plan),
+    /// Somebody who is asked each turn, and shown the books so far.
+    Agent(&'a mut Agent<'a>),
 }
+
+/// Says how many workers there should be.
+pub type Agent<'a> = dyn FnMut(&Observation, &Tally) -> u32 + 'a;
 
 /// Is shown each turn; what it does cannot change the run.
 pub type Watch<'a> = dyn FnMut(&Observation, &Decision) + 'a;
@@ -42,36 +48,37 @@ pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controlle
 }
 
 /// Runs the whole load and returns the books of its scored part.
-pub fn run(load: &Load, scenario: &Scenario, driver: Driver, watch: Option<&mut Watch>) -> Tally {
+pub fn run(load: &Load, scenario: &Scenario, driver: Driver, mut watch: Option<&mut Watch>) -> Tally {
     match driver {
-        Driver::Controller(controller) => decide(load, scenario, *controller, watch),
+        Driver::Controller(mut controller) => decide(load, scenario, |seen, _| {
+            let decision = controller.decide(seen);
+            if let Some(watch) = watch.as_mut() {
+                watch(seen, &decision);
+            }
+            decision.desired()
+        }),
+        Driver::Agent(agent) => decide(load, scenario, agent),
         Driver::Static(workers) => plan::hold(load, scenario, workers),
         Driver::Plan(schedule) => plan::follow(load, scenario, schedule),
     }
 }
 
-fn decide(
-    load: &Load,
-    scenario: &Scenario,
-    mut controller: Controller,
-    mut watch: Option<&mut Watch>,
-) -> Tally {
+fn decide(load: &Load, scenario: &Scenario, mut mind: impl FnMut(&Observation, &Tally) -> u32) -> Tally {
     let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
     let (start_up_ms, drain_ms) = (millis(scenario.start_up), millis(scenario.drain));
     let mut world = World::new(load, scenario);
     let mut pool = VirtualPool::ready_from_start(load.first_workers(scenario));
     let mut delayed = Delayed::new(scenario);
+    let mut lens = Lens::new(&scenario.outages);
     let mut seen = blank();
     for step in 0..load.steps() {
         let now_ms = load.begin_ms(step);
         if step > 0 {
             observe(&mut seen, &world, &mut pool, delayed.pass(world.reading()));
-            let decision = controller.decide(&seen);
-            if let Some(watch) = watch.as_mut() {
-                watch(&seen, &decision);
-            }
+            lens.bend(&mut seen);
+            let desired = mind(&seen, &world.tally);
             std::mem::swap(&mut seen.workers, &mut pool.seen);
-            let change = i64::from(decision.desired()) - i64::from(seen.fleet.desired);
+            let change = i64::from(desired) - i64::from(seen.fleet.desired);
             if change != 0 {
                 let when = When {
                     now_ms,
@@ -79,7 +86,7 @@ fn decide(
                     gone_ms: now_ms.saturating_add(drain_ms),
                     busy_s: world.busy_s,
                 };
-                pool.set_desired(decision.desired().min(WORKERS_MAX), &when);
+                pool.set_desired(desired.min(WORKERS_MAX), &when);
             }
             if step >= load.scored_from() {
                 world.tally.decided(now_ms, change, start_up_ms);

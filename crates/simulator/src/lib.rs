@@ -1,5 +1,6 @@
 //! Runs the live system's decisions on recorded or virtual time.
 
+pub mod advise;
 pub mod bootstrap;
 pub mod bound;
 pub mod contest;
@@ -7,15 +8,19 @@ pub mod curve;
 pub mod des;
 mod fingerprint;
 pub mod fluid;
+pub mod gym;
 mod latency;
 pub mod load;
 mod number;
 pub mod optimum;
+pub mod outage;
 pub mod replay;
 pub mod scenario;
 pub mod score;
+pub mod story;
 pub mod tally;
 pub mod trace;
+pub mod train;
 pub mod tune;
 
 pub use bound::Bound;

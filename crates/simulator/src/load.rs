@@ -81,7 +81,7 @@ impl Load {
     }
 
     /// Only its beginning, up to this share of its scored time.
-    pub(crate) fn until(&self, share: f64) -> Self {
+    pub fn until(&self, share: f64) -> Self {
         let last = self.part(share);
         let kept = index(self.begin_ms(last).div_ceil(self.bucket_ms));
         let workers = self.workers[..kept.clamp(1, self.workers.len())].to_vec();
@@ -90,8 +90,13 @@ impl Load {
     }
 
     /// All of it, but scored only from this share of its scored time on.
-    pub(crate) fn scored_after(&self, share: f64) -> Self {
+    pub fn scored_after(&self, share: f64) -> Self {
         Self { scored_from: self.part(share), ..self.clone() }
+    }
+
+    /// All of it, scored from its beginning.
+    pub(crate) fn scored_whole(&self) -> Self {
+        Self { scored_from: 0, ..self.clone() }
     }
 
     /// The step at this share of the scored time; never the end.

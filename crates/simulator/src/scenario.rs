@@ -1,6 +1,10 @@
 //! What a simulation assumes beside the trace: sizes, delays, prices.
 
+pub mod file;
+
 use std::time::Duration;
+
+use crate::outage::Outage;
 
 /// How a trace's values become load in workers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +43,8 @@ pub struct Scenario {
     pub metric_delay: Duration,
     /// From the order to stop until the worker is gone; billed, but given no new requests.
     pub drain: Duration,
+    /// Times in which measurements are wrong.
+    pub outages: Vec<Outage>,
 }
 
 impl Default for Scenario {
@@ -56,6 +62,7 @@ impl Default for Scenario {
             patience: Duration::from_secs(10),
             metric_delay: Duration::ZERO,
             drain: Duration::ZERO,
+            outages: Vec::new(),
         }
     }
 }

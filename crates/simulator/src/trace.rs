@@ -5,12 +5,15 @@ mod arrivals;
 mod cloudwatch;
 mod grid;
 mod prometheus;
+mod run_file;
 mod table;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use run_file::Measured;
 
 /// Broken rows that are kept with their reasons; more are only counted.
 const BROKEN_SHOWN_MAX: usize = 20;

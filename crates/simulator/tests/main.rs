@@ -2,3 +2,4 @@
 
 mod public;
 mod reference;
+mod scenarios;

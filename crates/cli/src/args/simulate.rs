@@ -27,8 +27,17 @@ Examples:
 )]
 pub(crate) struct SimulateArgs {
     /// Load: CSV (time_s,value or time_s), JSON of CloudWatch or Prometheus, or an access log; several with commas
-    #[arg(long, value_name = "FILE,…", required = true, value_delimiter = ',')]
+    #[arg(long, value_name = "FILE,…", required_unless_present_any = ["file", "chaos"], value_delimiter = ',')]
     pub(crate) trace: Vec<PathBuf>,
+    /// A scenario file (TOML) in place of a trace: load, faults and policies, told turn by turn
+    #[arg(long = "scenario", value_name = "FILE", conflicts_with = "trace")]
+    pub(crate) file: Option<PathBuf>,
+    /// A scenario made up from --seed: crashes, hangs, gaps; whatever happens, nothing may break
+    #[arg(long, conflicts_with_all = ["trace", "file"])]
+    pub(crate) chaos: bool,
+    /// Write the run of the one policy as a run file, for `report`, `why --run` and `replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Who decides, several with commas
     #[arg(
         long,

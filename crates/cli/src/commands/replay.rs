@@ -1,5 +1,7 @@
 //! `autoscale replay`: a recorded run's observations through the decision code again.
 
+mod counterfactual;
+
 use std::path::Path;
 
 use anyhow::Context;
@@ -31,6 +33,9 @@ struct Row {
 
 /// Runs the command; an error if decisions differ and `--verify` was asked for.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
+    if let Some(policies) = &args.policy {
+        return counterfactual::run(args, policies);
+    }
     let reader = open(&args.run)?;
     let sessions = reader.sessions()?;
     let mut past = Tail::default();

@@ -4,6 +4,8 @@ pub(crate) mod contestants;
 mod page;
 mod print;
 pub(crate) mod progress;
+pub(crate) mod recording;
+mod told;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +21,12 @@ use progress::Progress;
 
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
+    if args.chaos {
+        return told::chaos(args.scenario.des.seed, args.scenario.des.seeds);
+    }
+    if let Some(path) = &args.file {
+        return told::file(path);
+    }
     let drawn = args.html.is_some() || args.output == Print::Html;
     let mut contestants = contestants::parse(&args.policies)?;
     if drawn {
@@ -26,6 +34,10 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     }
     let traces = read_all(args)?;
     let scenario = scenario(&args.scenario);
+    if let Some(path) = &args.record {
+        recording::only_one(&contestants, &traces)?;
+        recording::record(path, &traces[0], &contestants[0], &scenario, &engine(&args.scenario))?;
+    }
     let start_ups = start_ups(&args.scenario);
     let engine = engine(&args.scenario);
     let contest = Contest {
@@ -78,6 +90,7 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
         patience: args.patience,
         metric_delay: args.metric_delay,
         drain: args.drain,
+        outages: Vec::new(),
     }
 }
 
@@ -100,6 +113,7 @@ pub(crate) fn engine(args: &ScenarioArgs) -> Engine {
                     metric_loss: wanted.metric_loss,
                     warm_up: wanted.warm_up,
                     warm_up_speed: wanted.warm_up_speed,
+                    ..Faults::default()
                 },
             },
             seeds: wanted.seeds,
@@ -134,6 +148,10 @@ pub(crate) fn read_as(
     kind: Option<ValueKind>,
     quiet: bool,
 ) -> anyhow::Result<Trace> {
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    if recording::is_run(path) {
+        return Ok(recording::as_trace(path, &name)?.0);
+    }
     let text = fs_err::read_to_string(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { USAGE };
         coded(
@@ -152,7 +170,6 @@ pub(crate) fn read_as(
             ValueKind::Other => Kind::Other,
         }),
     };
-    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     let trace = Trace::read(&name, &text, &told)
         .map_err(|error| anyhow::Error::from(error).context(path.display().to_string()))
         .hint("a trace is CSV with the header time_s,value (or time_s: one row a request)")?;

@@ -1,13 +1,84 @@
-//! Chaos: a seed decides load, faults, limits and a policy; nothing may ever be broken.
+//! Chaos: a seed decides load, faults, limits, balancer and policy; nothing may ever be broken.
 
-use super::tests::wave;
-use super::*;
-use crate::fluid;
-use crate::scenario::Size;
+use std::time::Duration;
 
-/// What must hold after any run. `Fleet` and `Pool` assert their own invariants on the way.
-fn check(seed: u64) {
-    let mut dice = chance::Chance::new(seed, 99);
+use control::{Decision, Observation};
+
+use super::chance::Chance;
+use super::{Des, Faults, Law, Requests, run};
+use crate::fluid::{self, Driver};
+use crate::load::Load;
+use crate::number::{count, count_u32, index};
+use crate::scenario::{Scenario, Size};
+use crate::trace::{Hygiene, Kind, Trace};
+
+/// What a seed's run came to.
+#[derive(Clone, Debug)]
+pub struct Survived {
+    /// The policy that decided.
+    pub policy: &'static str,
+    /// The balancer.
+    pub algorithm: &'static str,
+    /// Turns taken.
+    pub turns: u64,
+    /// Workers that ended unasked.
+    pub crashes: u64,
+    /// Requests of the scored time.
+    pub requests: Requests,
+}
+
+/// Runs the scenario that `seed` makes up. `Fleet` and `Pool` assert their own invariants on the
+/// way, so that a broken one ends the program.
+///
+/// # Errors
+/// What was broken, with the seed.
+pub fn run_seed(seed: u64) -> Result<Survived, String> {
+    let (scenario, des, load, policy) = made_up(seed)?;
+    let controller = fluid::controller(
+        control::PolicyConfig { name: policy.to_owned(), settings: serde_json::Map::new() },
+        &scenario,
+    );
+    let controller = controller.map_err(|error| format!("seed {seed}: {error}"))?;
+    let (mut turns, mut crashes, mut broken) = (0, 0, None);
+    let most = scenario.max.unwrap_or(u32::MAX);
+    let mut watch = |seen: &Observation, decision: &Decision| {
+        turns += 1;
+        crashes = seen.fleet.crashes;
+        broken = broken.take().or_else(|| wrong(seen, decision, most));
+    };
+    let driver = Driver::Controller(Box::new(controller));
+    let outcome = run(&load, &scenario, &des, driver, Some(&mut watch));
+    let outcome = outcome.map_err(|error| format!("seed {seed}: {error}"))?;
+    if let Some(broken) = broken {
+        return Err(format!("seed {seed}: {broken}"));
+    }
+    let requests = outcome.requests;
+    if turns <= 50 || requests.completed == 0 {
+        return Err(format!("seed {seed}: {turns} turns, and nobody was answered: {requests:?}"));
+    }
+    if !requests.present_s.is_finite() || outcome.tally.billed < outcome.tally.scored_s {
+        return Err(format!("seed {seed}: the books are wrong: {requests:?}"));
+    }
+    let algorithm = traffic::BALANCERS.iter().find(|row| row.name == des.algorithm);
+    let algorithm = algorithm.map_or("", |row| row.name);
+    Ok(Survived { policy, algorithm, turns, crashes, requests })
+}
+
+/// What must hold at every turn.
+fn wrong(seen: &Observation, decision: &Decision, most: u32) -> Option<String> {
+    let fleet = &seen.fleet;
+    if !(1..=most).contains(&decision.desired()) {
+        return Some(format!("{} desired, 1 to {most} allowed", decision.desired()));
+    }
+    if fleet.ready + fleet.starting + fleet.unhealthy + fleet.backoff > most {
+        return Some(format!("more than {most} workers: {fleet:?}"));
+    }
+    let ready = seen.workers.iter().filter(|worker| worker.state == control::State::Ready).count();
+    (ready != index(u64::from(fleet.ready))).then(|| format!("{ready} listed as ready: {fleet:?}"))
+}
+
+fn made_up(seed: u64) -> Result<(Scenario, Des, Load, &'static str), String> {
+    let mut dice = Chance::new(seed, 99);
     let mut pick = |most: f64| dice.even() * most;
     let scenario = Scenario {
         start_up: Duration::from_secs_f64(pick(60.0)),
@@ -15,7 +86,7 @@ fn check(seed: u64) {
         metric_delay: Duration::from_secs_f64(pick(40.0)),
         patience: Duration::from_secs_f64(0.1 + pick(20.0)),
         size: Size::WorkerRate(1.0),
-        max: Some(3 + crate::number::count_u32(pick(12.0))),
+        max: Some(3 + count_u32(pick(12.0))),
         ..Scenario::default()
     };
     let faults = Faults {
@@ -24,50 +95,54 @@ fn check(seed: u64) {
         metric_loss: pick(0.5),
         warm_up: Duration::from_secs_f64(pick(30.0)),
         warm_up_speed: 0.1 + pick(0.9),
+        ..Faults::default()
     };
     let algorithms = traffic::BALANCERS;
-    let algorithm = algorithms[crate::number::index(crate::number::count(pick(1e6))) % algorithms.len()].name;
+    let algorithm = algorithms[index(count(pick(1e6))) % algorithms.len()].name;
     let des = Des {
         seed,
         start_up: Law::Lognormal(0.1 + pick(1.5)),
         service: Law::Lognormal(0.1 + pick(2.0)),
-        in_flight_max: Some(1 + crate::number::count_u32(pick(20.0))),
+        in_flight_max: Some(1 + count_u32(pick(20.0))),
         threads: (pick(1.0) < 0.5).then_some(2),
         algorithm: algorithm.to_owned(),
         faults,
     };
-    let load = wave(0.5 + pick(8.0), 20, &scenario);
-    let name = if pick(1.0) < 0.5 { "hpa" } else { "threshold" };
-    let policy = control::PolicyConfig { name: name.to_owned(), settings: serde_json::Map::new() };
-    let controller = fluid::controller(policy, &scenario).unwrap();
-    let mut turns = 0;
-    let most = scenario.max.unwrap_or(u32::MAX);
-    let mut watch = |seen: &Observation, decision: &Decision| {
-        turns += 1;
-        let fleet = &seen.fleet;
-        assert!((1..=most).contains(&decision.desired()), "seed {seed}: {}", decision.desired());
-        assert!(
-            fleet.ready + fleet.starting + fleet.unhealthy + fleet.backoff <= most,
-            "seed {seed}: {fleet:?}"
-        );
-        let ready = seen.workers.iter().filter(|worker| worker.state == control::State::Ready).count();
-        assert_eq!(ready, crate::number::index(u64::from(fleet.ready)), "seed {seed}");
+    let middle = 0.5 + pick(8.0);
+    let policy = if pick(1.0) < 0.5 { "hpa" } else { "threshold" };
+    let value = |at: u32| Some(middle * (1.0 + 0.8 * (f64::from(at) / 20.0).sin()));
+    let trace = Trace {
+        name: "chaos".to_owned(),
+        kind: Kind::Rate,
+        bucket: Duration::from_secs(60),
+        start: None,
+        values: (0..20).map(value).collect(),
+        arrivals: Vec::new(),
+        hygiene: Hygiene::default(),
     };
-    let driver = Driver::Controller(Box::new(controller));
-    let outcome = run(&load, &scenario, &des, driver, Some(&mut watch)).unwrap();
-    assert!(turns > 50, "seed {seed}: {turns} turns");
-    let requests = outcome.requests;
-    assert!(requests.completed > 0, "seed {seed}: nobody was answered: {requests:?}");
-    assert!(requests.present_s.is_finite() && outcome.tally.billed >= outcome.tally.scored_s, "seed {seed}");
+    let load = Load::new(&trace, &scenario).map_err(|error| format!("seed {seed}: {error}"))?;
+    Ok((scenario, des, load, policy))
 }
 
-#[test]
-fn a_hundred_seeds_break_nothing() {
-    (0..100).for_each(check);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[test]
-#[ignore = "ten thousand seeds: minutes"]
-fn ten_thousand_seeds_break_nothing() {
-    (0..10_000).for_each(check);
+    fn all_survive(seeds: std::ops::Range<u64>) {
+        for seed in seeds {
+            run_seed(seed)
+                .unwrap_or_else(|broken| panic!("autoscale simulate --chaos --seed {seed}: {broken}"));
+        }
+    }
+
+    #[test]
+    fn a_hundred_seeds_break_nothing() {
+        all_survive(0..100);
+    }
+
+    #[test]
+    #[ignore = "ten thousand seeds: minutes"]
+    fn ten_thousand_seeds_break_nothing() {
+        all_survive(0..10_000);
+    }
 }

@@ -41,6 +41,7 @@ enum What {
     ProbeFails(WorkerId),
     Gone(WorkerId),
     Killed(WorkerId),
+    RegionLost(u32),
 }
 
 /// A request without a worker.
@@ -172,9 +173,9 @@ impl<'a> Site<'a> {
         let mut mind = match driver {
             Driver::Controller(controller) => Mind::Controller(controller),
             Driver::Static(workers) => Mind::Static(workers),
-            Driver::Plan(_) => {
+            Driver::Plan(_) | Driver::Agent(_) => {
                 let because =
-                    "a schedule that knows the future knows loads, not requests: use the fluid engine";
+                    "a schedule or an agent decides on loads, not on single requests: use the fluid engine";
                 return Err(ScenarioError::new(because.to_owned()));
             }
         };
@@ -183,6 +184,7 @@ impl<'a> Site<'a> {
             Mind::Static(workers) => *workers,
         };
         self.begin_with(first);
+        self.expect_losses();
         let mut turns = Turns::new(self.scenario);
         for step in 1..=self.load.steps() {
             let at_ns = self.load.begin_ms(step) * 1_000_000;

@@ -131,6 +131,7 @@ impl Test {
             patience: length(self.patience, default.patience),
             metric_delay: length(self.metric_delay, default.metric_delay),
             drain: length(self.drain, default.drain),
+            outages: Vec::new(),
         }
     }
 }

@@ -94,12 +94,32 @@ impl Site<'_> {
                 self.fleet.handle(now, Event::ProbeFailed { id, because: "no answer".to_owned() });
                 self.put(self.now_ns + PROBE_EVERY_NS, What::ProbeFails(id));
             }
+            What::RegionLost(region) => self.lose(region),
             What::Crash(id) => self.end(id, Exit::Code(1)),
             What::Gone(id) => self.end(id, Exit::Code(0)),
             What::Killed(id) => self.end(id, Exit::Signal(SIGKILL)),
             What::Ready(_) | What::Warm(_) | What::Hang(_) | What::ProbeFails(_) => {}
         }
         self.obey();
+    }
+
+    /// Puts down when regions are lost.
+    pub(super) fn expect_losses(&mut self) {
+        let regions = self.des.faults.regions.max(1);
+        for (at, region) in self.des.faults.region_losses.iter().zip((0..regions).cycle()) {
+            let at_ns = u64::try_from(at.as_nanos()).unwrap_or(NEVER);
+            self.put(at_ns, What::RegionLost(region));
+        }
+    }
+
+    /// Every process of a region ends at once.
+    fn lose(&mut self, region: u32) {
+        let regions = self.des.faults.regions.max(1);
+        let there = self.stations.iter().map(|seat| seat.id);
+        let lost: Vec<WorkerId> = there.filter(|id| id.run > 0 && id.slot % regions == region).collect();
+        for id in lost {
+            self.end(id, Exit::Signal(SIGKILL));
+        }
     }
 
     /// A process ends, with all that it was doing.

@@ -7,6 +7,7 @@ use super::super::show;
 use super::{Mind, Site, place};
 use crate::fluid::Watch;
 use crate::number::{self, WORKERS_MAX};
+use crate::outage::Lens;
 use crate::scenario::Scenario;
 
 /// Measurements of one turn.
@@ -17,20 +18,22 @@ struct Measured {
 }
 
 /// What the loop remembers between two turns.
-pub(super) struct Turns {
+pub(super) struct Turns<'a> {
     earlier: Option<Reading>,
     /// Measurements on their way, where they take a while; `None` was lost.
     delayed: std::collections::VecDeque<Option<Measured>>,
     delay_turns: usize,
+    lens: Lens<'a>,
 }
 
-impl Turns {
-    pub(super) fn new(scenario: &Scenario) -> Self {
+impl<'a> Turns<'a> {
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
         let turns = scenario.metric_delay.as_secs_f64() / scenario.decide_every.as_secs_f64();
         Self {
             earlier: None,
             delayed: std::collections::VecDeque::new(),
             delay_turns: number::index(number::count(turns.ceil())),
+            lens: Lens::new(&scenario.outages),
         }
     }
 
@@ -48,7 +51,8 @@ impl Turns {
         let arrived =
             (self.delayed.len() > self.delay_turns).then(|| self.delayed.pop_front()).flatten().flatten();
         let Mind::Controller(controller) = mind else { return };
-        let seen = observe(site, arrived);
+        let mut seen = observe(site, arrived);
+        self.lens.bend(&mut seen);
         let decision = controller.decide(&seen);
         show(watch, &seen, &decision);
         let desired = decision.desired().min(WORKERS_MAX);

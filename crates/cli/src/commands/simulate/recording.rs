@@ -1,0 +1,109 @@
+//! Simulations as run files, and run files as traces.
+
+use std::io::Read;
+use std::path::Path;
+
+use control::{Applied, ControllerConfig, Cycle, Decision, Observation};
+use jiff::Timestamp;
+use journal::{Header, Kind, Writer};
+use simulator::fluid::{self, Driver};
+use simulator::trace::Measured;
+use simulator::{Contestant, ContestantKind, Engine, Load, Scenario, Trace, des};
+
+use super::refused;
+use crate::commands::replay::open;
+use crate::failure::{FAILED, Hint};
+use crate::session::Recorded;
+
+/// How every SQLite file begins.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
+/// Whether this is a run file, by its first bytes.
+pub(crate) fn is_run(path: &Path) -> bool {
+    let mut first = [0; SQLITE.len()];
+    fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == SQLITE
+}
+
+/// A run file's load, and what it says about its workers.
+pub(crate) fn as_trace(path: &Path, name: &str) -> anyhow::Result<(Trace, Measured)> {
+    let cycles = cycles(path)?;
+    Trace::of_run(name, &cycles).coded("record a longer run with `autoscale run --record FILE`", FAILED)
+}
+
+/// Every turn of a run file, oldest first.
+pub(crate) fn cycles(path: &Path) -> anyhow::Result<Vec<Cycle>> {
+    let reader = open(path)?;
+    let mut all = Vec::new();
+    for session in reader.sessions()? {
+        for cycle in reader.cycles(session.id)? {
+            all.push(cycle?.cycle);
+        }
+    }
+    Ok(all)
+}
+
+/// A run file holds one run.
+pub(crate) fn only_one(contestants: &[Contestant], traces: &[Trace]) -> anyhow::Result<()> {
+    let policy = matches!(contestants, [Contestant { kind: ContestantKind::Policy(_), .. }, ..]);
+    if traces.len() == 1 && contestants.len() == 1 && policy {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("a run file holds one run of one policy"))
+        .hint("as in --trace load.csv --policies hpa --record run.db")
+}
+
+/// Runs the policy and writes each turn.
+pub(crate) fn record(
+    path: &Path,
+    trace: &Trace,
+    contestant: &Contestant,
+    scenario: &Scenario,
+    engine: &Engine,
+) -> anyhow::Result<()> {
+    let ContestantKind::Policy(policy) = &contestant.kind else { return Ok(()) };
+    let load = Load::new(trace, scenario).hint("`autoscale simulate --help` lists each setting")?;
+    let controller = fluid::controller(policy.clone(), scenario).map_err(|error| refused(error.into()))?;
+    let seed = if let Engine::Des { des, .. } = engine { des.seed } else { 0 };
+    let writer = begin(path, controller.config(), &contestant.name, seed)?;
+    let mut last = Timestamp::UNIX_EPOCH;
+    let mut watch = |seen: &Observation, decision: &Decision| {
+        last = seen.at;
+        let (seen, decision) = (seen.clone(), decision.clone());
+        writer.record_waiting(&Cycle::Decided { seen, decision, applied: Applied::Ordered });
+    };
+    let driver = Driver::Controller(Box::new(controller));
+    match engine {
+        Engine::Fluid => drop(fluid::run(&load, scenario, driver, Some(&mut watch))),
+        Engine::Des { des, .. } => {
+            let outcome = if trace.arrivals.is_empty() {
+                des::run(&load, scenario, des, driver, Some(&mut watch))
+            } else {
+                des::replay(&load, scenario, des, &trace.arrivals, driver, Some(&mut watch))
+            };
+            outcome.map_err(|error| refused(error.into()))?;
+        }
+    }
+    let health = writer.close(last);
+    if let Some(error) = health.error {
+        return Err(anyhow::anyhow!("{}: {error}", path.display()))
+            .coded("name a file that can be written with --record", FAILED);
+    }
+    Ok(())
+}
+
+fn begin(path: &Path, control: &ControllerConfig, name: &str, seed: u64) -> anyhow::Result<Writer> {
+    let recorded = Recorded {
+        control: control.clone(),
+        resumed_cycles: 0,
+        command: vec!["simulate".to_owned(), name.to_owned()],
+    };
+    let header = Header {
+        kind: Kind::Simulated,
+        // Virtual time begins there, so that the same simulation gives the same file.
+        started_at: Timestamp::UNIX_EPOCH,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed,
+        config: serde_json::to_value(recorded)?,
+    };
+    Writer::open(path, &header, None).coded("name a file that can be written with --record", FAILED)
+}
