@@ -1,0 +1,47 @@
+//! Policies that look ahead, on recorded load.
+
+use std::time::Duration;
+
+use simulator::{Contest, ContestantKind, Engine, Scenario, Score, Trace};
+
+use crate::public::{policy, traces};
+
+/// `auto`, `predictive` and `hpa` on each trace, in that order.
+fn scores(traces: &[Trace], kappa: f64, start_up_s: u64) -> Vec<Score> {
+    let contestants = ["auto", "predictive", "hpa"].map(|name| policy(name, name, serde_json::json!({})));
+    assert!(contestants.iter().all(|one| matches!(one.kind, ContestantKind::Policy(_))));
+    let scenario = Scenario { kappa, ..Scenario::default() };
+    let contest = Contest {
+        traces,
+        contestants: &contestants,
+        start_ups: &[Duration::from_secs(start_up_s)],
+        scenario: &scenario,
+        engine: &Engine::Fluid,
+        columns: None,
+    };
+    contest.run(2, &|| {}).expect("the contest is sound")
+}
+
+/// The goal of the specification: never worse than 1.05 times an HPA at 70 %.
+#[test]
+fn they_are_never_much_worse_than_an_hpa_and_mostly_far_better() {
+    let mut traces = traces();
+    for trace in &mut traces {
+        let day = 86_400 / trace.bucket.as_secs().max(1);
+        trace.values.truncate(usize::try_from(day).expect("a day has few buckets"));
+    }
+    for (kappa, start_up_s) in [(10.0, 30), (100.0, 120)] {
+        let scores = scores(&traces, kappa, start_up_s);
+        let mut logs = [0.0, 0.0];
+        for of_trace in scores.chunks(3) {
+            let [auto, predictive, hpa] = of_trace else { panic!("three on each trace") };
+            for (log, own) in logs.iter_mut().zip([auto, predictive]) {
+                let ratio = own.cost / hpa.cost;
+                assert!(ratio <= 1.05, "{} on {}: {ratio}, κ {kappa}", own.policy, own.trace);
+                *log += ratio.ln();
+            }
+        }
+        let means = logs.map(|log| (log * 3.0 / scores.len() as f64).exp());
+        assert!(means.iter().all(|mean| *mean < 0.9), "{means:?} times the HPA's cost");
+    }
+}
