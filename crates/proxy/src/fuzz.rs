@@ -8,6 +8,7 @@ use http::{HeaderMap, Request, Uri};
 use crate::edits::fuzz;
 use crate::forward::stickiness;
 use crate::headers::{self, Hop};
+use crate::proxy_header::{self, Told};
 use crate::{Matcher, Network};
 
 /// What lists of fields are made of.
@@ -150,5 +151,24 @@ fn networks_and_matchers_are_read_or_refused() {
         if let Ok(matcher) = text.parse::<Matcher>() {
             assert!(!matcher.to_string().is_empty());
         }
+    });
+}
+
+/// A header is awaited to its last byte, and then nothing behind it changes what it says.
+#[test]
+fn proxy_headers_are_whole_or_awaited() {
+    let examples: &[&[u8]] = &[
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nGET / HTTP/1.1\r\n",
+        b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\xdc\x04\x01\xbbGET / HTTP/1.1\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x2400000000000000000000000000000000\0\x01\0\x02",
+    ];
+    fuzz("PROXY headers", examples, WORDS, |bytes, knob| {
+        let Ok(Some(Told { client, length })) = proxy_header::read(bytes) else { return };
+        assert!(length <= bytes.len().min(proxy_header::BYTES_MAX));
+        assert_eq!(proxy_header::read(&bytes[..length]), Ok(Some(Told { client, length })));
+        assert_eq!(proxy_header::read(&bytes[..knob % length]), Ok(None));
     });
 }
