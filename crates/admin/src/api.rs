@@ -75,6 +75,7 @@ fn routes() -> Vec<Row> {
         (Method::POST, "/api/v1/workers/{id}/kill", post(steer::kill)),
         (Method::GET, "/api/v1/balancer", get(balancing::settings)),
         (Method::POST, "/api/v1/balancer", post(balancing::change)),
+        (Method::GET, "/api/v1/requests/{id}", get(balancing::requests)),
         (Method::GET, "/api/v1/target-health", get(balancing::targets)),
         (Method::POST, "/api/v1/workers/{id}/weight", post(balancing::weigh)),
         (Method::POST, "/api/v1/backends", post(balancing::add)),

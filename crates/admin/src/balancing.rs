@@ -124,6 +124,9 @@ pub trait Balancing: Send + Sync {
     fn add(&self, order: &BackendOrder) -> Result<String, OrdersError>;
     /// Takes a server out; its requests end first.
     fn remove(&self, worker: &str) -> Result<(), OrdersError>;
+    /// What the access log says of the recent requests with this id, newest first; `None` where
+    /// there is no access log.
+    fn requests(&self, id: &str) -> Option<Vec<serde_json::Value>>;
     /// Every worker that there is, in order.
     fn targets(&self) -> Vec<TargetSeen>;
 }

@@ -281,6 +281,14 @@ impl Client {
         self.get(&["target-health"], &[]).await
     }
 
+    /// What the access log says of the recent requests with this id, newest first.
+    ///
+    /// # Errors
+    /// Not reachable, not found (or nothing is written down there), refused or strange.
+    pub async fn requests(&self, id: &str) -> Result<Vec<serde_json::Value>, ClientError> {
+        self.get(&["requests", id], &[]).await
+    }
+
     /// Changes the balancer's settings.
     ///
     /// # Errors

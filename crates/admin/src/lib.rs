@@ -25,7 +25,7 @@ pub use client::{Client, ClientError};
 pub use events::{Event, EventKind};
 pub use explain::Record;
 pub use orders::{Accepted, BoostOrder, DEFAULT_HOLD, Length, PauseOrder, ScaleOrder};
-pub use ports::{LogLine, Logs, Orders, OrdersError, Ports, Totals};
+pub use ports::{LogLine, LogTotals, Logs, Orders, OrdersError, Ports, Totals, WorkerTotals};
 pub use prediction::{PredictedAhead, Prediction, PredictionScore};
 pub use sample::Point;
 pub use serve::{AdminConfig, Handle, ServeError, serve};

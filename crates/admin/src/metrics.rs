@@ -174,7 +174,17 @@ fn proxy(page: &mut Page, totals: &Totals) {
     page.gauge("autoscale_proxy_queue_depth", "Requests waiting for a worker.", f64::from(totals.queued));
     let about = "From the first byte of a request to the last of its answer.";
     page.family("autoscale_proxy_request_duration_seconds", Kind::Histogram, about);
-    page.histogram(&totals.latency_buckets, totals.latency_sum_s, totals.latency_count);
+    page.histogram(&[], &totals.latency_buckets, totals.latency_sum_s, totals.latency_count);
+    let about = "Time that a request is at its worker.";
+    page.family("autoscale_worker_request_duration_seconds", Kind::Histogram, about);
+    for worker in &totals.workers {
+        page.histogram(&[("worker", &worker.worker)], &worker.buckets, worker.sum_s, worker.count);
+    }
+    let Some(log) = &totals.access_log else { return };
+    let about = "Lines written to the access log.";
+    page.counter("autoscale_access_log_lines", about, log.written as f64);
+    let about = "Lines that the access log lost, because they came too fast or could not be written.";
+    page.counter("autoscale_access_log_dropped_lines", about, log.dropped as f64);
 }
 
 fn record(page: &mut Page, status: &Status) {

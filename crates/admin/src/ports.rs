@@ -67,6 +67,32 @@ pub struct Totals {
     pub latency_sum_s: f64,
     /// How many latencies were measured.
     pub latency_count: u64,
+    /// The same of each worker that is routed, by name: time that requests were at it.
+    pub workers: Vec<WorkerTotals>,
+    /// Lines of the access log, where there is one.
+    pub access_log: Option<LogTotals>,
+}
+
+/// Time that requests were at one worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkerTotals {
+    /// As in `w1`.
+    pub worker: String,
+    /// As [`Totals::latency_buckets`].
+    pub buckets: Vec<(f64, u64)>,
+    /// In seconds.
+    pub sum_s: f64,
+    /// How many.
+    pub count: u64,
+}
+
+/// How the access log fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogTotals {
+    /// Lines written.
+    pub written: u64,
+    /// Lines lost.
+    pub dropped: u64,
 }
 
 /// Why an order was not taken.

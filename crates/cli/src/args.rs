@@ -20,8 +20,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use balance::{BackendArg, BalanceArgs, backend};
-pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset};
-pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, SetArgs};
+pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset, LogFormatArg};
+pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, RequestArgs, SetArgs};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Balancer(BalancerCommandArgs),
     /// List the health of each worker as the balancer sees it, with reasons
     Targets(AskArgs),
+    /// Trace a request by its id: worker, attempts, times (needs --access-log)
+    Request(RequestArgs),
     /// Hold a number of workers for a while: N, +1, -1 or max
     Scale(ScaleArgs),
     /// Stop scaling, or only scale-in, until resumed

@@ -69,6 +69,7 @@ pub(crate) struct Balancer {
     pub(crate) max_in_flight: Option<NonZeroU32>,
     pub(crate) ejection: Ejection,
     pub(crate) transport: Transport,
+    pub(crate) access_log: Option<AccessLogTo>,
 }
 
 /// The connections of clients.
@@ -84,6 +85,14 @@ pub(crate) struct Transport {
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+}
+
+/// Where and how requests are written down.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AccessLogTo {
+    /// `-`: stdout.
+    pub(crate) file: String,
+    pub(crate) format: proxy::LogFormat,
 }
 
 /// The balancer alone, settled.

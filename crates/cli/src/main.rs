@@ -56,6 +56,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Ps(args) => one_thread(run::ask::ps(&args)),
         Command::Balancer(args) => one_thread(run::balancer::balancer(&args)),
         Command::Targets(args) => one_thread(run::balancer::targets(&args)),
+        Command::Request(args) => one_thread(run::balancer::request(&args)),
         Command::Scale(args) => one_thread(run::steer::scale(&args)),
         Command::Pause(args) => one_thread(run::steer::pause(&args)),
         Command::Boost(args) => one_thread(run::steer::boost(&args)),

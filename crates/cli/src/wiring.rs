@@ -1,5 +1,6 @@
 //! Joins the crates: routes down, drain notices up, cycles out, orders in.
 
+pub(crate) mod access_log;
 pub(crate) mod balancing;
 pub(crate) mod expectation;
 pub(crate) mod fixed;
@@ -194,6 +195,7 @@ fn balance(
     });
     let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
     let secure = tls::settle(&config.balancer.transport, &mut settings)?;
+    settings.access_log = access_log::open(config.balancer.access_log.as_ref())?;
     let proxy = listeners::balancer(&settings, taken, notices, |settings| {
         Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
     })?;
@@ -258,7 +260,11 @@ impl Running {
     /// closed. Nothing is left behind when this returns.
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
+        let log = self.proxy.router().config().access_log;
         let cut = self.proxy.shutdown(REQUESTS_GRACE).await;
+        if let Some(log) = log {
+            log.flush();
+        }
         self.loop_stop.cancel();
         let turned = self.turning.await;
         let patience = self.config.pool.drain_timeout + self.config.pool.kill_deadline;
@@ -359,10 +365,10 @@ struct PortParts<'a> {
 fn ports(parts: PortParts<'_>) -> Arc<Ports> {
     let control = &parts.config.control;
     let signal = control.policy.settings.get("signal").and_then(|signal| signal.as_str());
-    let (meter, clock) = (Arc::clone(parts.meter), parts.clock);
+    let (meter, clock, router) = (Arc::clone(parts.meter), parts.clock, parts.balancing.router());
     Arc::new(Ports {
         board: Arc::clone(parts.board),
-        totals: Arc::new(move || source::totals(&meter.read(clock.now()))),
+        totals: Arc::new(move || source::totals(&meter.read(clock.now()), &router)),
         orders: Arc::new(orders::Desk {
             commands: parts.commands.clone(),
             steering: parts.steering.clone(),

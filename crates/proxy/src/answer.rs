@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use traffic::{Arrival, Lease, Outcome};
+use traffic::{Lease, Outcome};
 
+use crate::account::Account;
 use crate::downstream::Turn;
 use crate::serve::Thread;
 use crate::upstream::Sender;
@@ -36,7 +37,7 @@ enum Content {
 /// is still in it.
 pub(crate) struct Open {
     pub(crate) thread: Rc<Thread>,
-    pub(crate) arrival: Arrival,
+    pub(crate) account: Account,
     pub(crate) lease: Lease,
     pub(crate) sender: Sender,
     pub(crate) status: u16,
@@ -49,13 +50,13 @@ impl Open {
         self.thread.connections.give_back(&backend, self.sender);
         let (now, outcome) = (self.thread.clock.now(), Outcome::Answered(self.status));
         self.lease.finish(now, outcome);
-        self.arrival.finish(now, outcome);
+        self.account.finish(now, outcome);
     }
 
     fn fail(self) {
         let now = self.thread.clock.now();
         self.lease.finish(now, Outcome::Broken);
-        self.arrival.finish(now, Outcome::Broken);
+        self.account.finish(now, Outcome::Broken);
     }
 }
 
@@ -84,6 +85,9 @@ impl Body for AnswerBody {
                     return Poll::Ready(Some(Err(error)));
                 }
                 let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                if let (Some(Ok(frame)), Some(open)) = (&frame, &mut *open) {
+                    open.account.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
                 match frame {
                     Some(Err(why)) => {
                         open.take().into_iter().for_each(Open::fail);

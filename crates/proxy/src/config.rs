@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access_log::AccessLog;
 use crate::network::Network;
 use crate::probe::HealthCheck;
 use crate::tls::Tls;
@@ -93,6 +94,8 @@ pub struct Config {
     /// Who begins each connection with a PROXY header that says whom it is for; from nobody else is
     /// one understood. Empty: nobody.
     pub proxy_protocol: Vec<Network>,
+    /// Where each request is written down; `None`: nowhere.
+    pub access_log: Option<Arc<AccessLog>>,
     /// Where else plain HTTP is taken, to be sent there.
     pub redirect_from: Option<SocketAddr>,
 }
@@ -133,6 +136,7 @@ impl Config {
             health_check: None,
             server_timing: true,
             tls: None,
+            access_log: None,
             redirect_from: None,
             proxy_protocol: Vec::new(),
         }

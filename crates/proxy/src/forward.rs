@@ -8,8 +8,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use rand_core::Rng;
 use rand_pcg::Pcg64;
-use traffic::{Arrival, Draw, Outcome};
+use traffic::{Draw, Outcome};
 
+use crate::account::Account;
 use crate::answer::{AnswerBody, Open};
 use crate::body::{BodyFault, RequestBody};
 use crate::downstream::{Client, Turn};
@@ -31,10 +32,10 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let (turn, fault) = client.begin();
-    let arrival = thread.shard.arrive(thread.clock.now());
+    let account = Account::open(&thread, &client);
     let response = match fault {
-        Some(fault) => refuse(&thread, fault.into(), arrival, turn, None),
-        None => exchange(thread, &client, request, turn, arrival).await,
+        Some(fault) => refuse(&thread, fault.into(), account, turn, None),
+        None => exchange(thread, &client, request, turn, account).await,
     };
     client.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
     response
@@ -45,14 +46,15 @@ async fn exchange(
     client: &Client,
     mut request: Request<Incoming>,
     turn: Turn,
-    arrival: Arrival,
+    mut account: Account,
 ) -> Response<AnswerBody> {
-    if let Err(refusal) = admission::admit(&thread, client, &request, arrival.at()) {
-        return refuse(&thread, refusal, arrival, turn, None);
+    account.asked(request.method(), request.uri(), request.version(), request.headers());
+    if let Err(refusal) = admission::admit(&thread, client, &request, account.at()) {
+        return refuse(&thread, refusal, account, turn, None);
     }
     let random = thread.random.borrow_mut().next_u64();
     let stick_to = stickiness::wanted(&thread, request.headers());
-    let draw = Draw { at: arrival.at(), random, key: client.key, stick_to };
+    let draw = Draw { at: account.at(), random, key: client.key, stick_to };
     let to_client = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let hop = Hop {
@@ -67,9 +69,10 @@ async fn exchange(
         Ok(head) => head,
         Err(refusal) => {
             client.refused();
-            return refuse(&thread, refusal, arrival, turn, None);
+            return refuse(&thread, refusal, account, turn, None);
         }
     };
+    account.named(&head.request_id);
     let mut body =
         RequestBody::new(incoming, thread.config().body_bytes_max, thread.clock, client.exchange());
     let answered = match admit(&thread, &head, &mut body).await {
@@ -79,15 +82,15 @@ async fn exchange(
     match answered {
         Err(failure) => {
             client.refused();
-            fail(&thread, failure, arrival, turn, &head)
+            fail(&thread, failure, account, turn, &head)
         }
         Ok(mut answer) => {
             headers::answer(&mut answer.headers, answer.status, &head.request_id);
             stickiness::remember(&thread, &mut answer, stick_to);
             if thread.config().server_timing {
-                timing::say(&mut answer, arrival.at(), thread.clock.now());
+                timing::say(&mut answer, account.at(), thread.clock.now());
             }
-            pass_on(thread, answer, to_client, arrival, turn)
+            pass_on(thread, answer, to_client, account, turn)
         }
     }
 }
@@ -108,23 +111,25 @@ fn pass_on(
     thread: Rc<Thread>,
     answer: Answer,
     to_client: OnUpgrade,
-    arrival: Arrival,
+    mut account: Account,
     turn: Turn,
 ) -> Response<AnswerBody> {
+    account.answered(&answer);
     let Answer { status, headers, extensions, content, lease, .. } = answer;
     let code = status.as_u16();
     let body = match content {
         Content::Held(bytes) => {
             let now = thread.clock.now();
             lease.finish(now, Outcome::Answered(code));
-            arrival.finish(now, Outcome::Answered(code));
+            account.sent(bytes.len());
+            account.finish(now, Outcome::Answered(code));
             AnswerBody::held(bytes, turn)
         }
         Content::Streamed(body, sender) => {
-            AnswerBody::streamed(body, Open { thread, arrival, lease, sender, status: code }, turn)
+            AnswerBody::streamed(body, Open { thread, account, lease, sender, status: code }, turn)
         }
         Content::Tunnel(to_worker) => {
-            tunnel::open(&thread, to_client, to_worker, lease, arrival);
+            tunnel::open(&thread, to_client, to_worker, lease, account);
             AnswerBody::held(bytes::Bytes::new(), turn)
         }
     };
@@ -151,15 +156,15 @@ async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(
 fn fail(
     thread: &Thread,
     failure: Failure,
-    arrival: Arrival,
+    account: Account,
     turn: Turn,
     head: &Head,
 ) -> Response<AnswerBody> {
     match failure {
-        Failure::Refused(refusal) => refuse(thread, refusal, arrival, turn, Some(&head.request_id)),
+        Failure::Refused(refusal) => refuse(thread, refusal, account, turn, Some(&head.request_id)),
         Failure::ClientGone => {
             // Nobody reads this, unless the body was malformed rather than broken off.
-            drop(arrival);
+            drop(account);
             let text = BodyFault::Broken.to_string();
             respond(Refusal::bad_request("bad_body", text), turn, Some(&head.request_id))
         }
@@ -169,11 +174,12 @@ fn fail(
 fn refuse(
     thread: &Thread,
     refusal: Refusal,
-    arrival: Arrival,
+    mut account: Account,
     turn: Turn,
     request_id: Option<&HeaderValue>,
 ) -> Response<AnswerBody> {
-    arrival.finish(thread.clock.now(), Outcome::Refused(refusal.status.as_u16()));
+    account.refused(&refusal);
+    account.finish(thread.clock.now(), Outcome::Refused(refusal.status.as_u16()));
     respond(refusal, turn, request_id)
 }
 

@@ -16,6 +16,8 @@
 //! HTTP/1.1 or HTTP/2, plain or in TLS; from there on a request is an `http::Request` with a
 //! `RequestBody`, an answer an `http::Response` with an `AnswerBody`.
 
+mod access_log;
+mod account;
 mod answer;
 mod body;
 mod config;
@@ -44,6 +46,7 @@ mod tunnel;
 mod upstream;
 mod waiting;
 
+pub use access_log::{AccessLog, Entry, LogFormat};
 pub use config::{Config, Rate};
 pub use network::{BadNetwork, Network};
 pub use probe::HealthCheck;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use traffic::WorkerId;
 
 use crate::strict::Fault;
 
@@ -20,6 +21,8 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     /// One sentence, for people; without the status.
     pub(crate) text: String,
+    /// The last worker that failed it, and how many times one was tried.
+    pub(crate) tried: Option<(WorkerId, u32)>,
 }
 
 impl From<Fault> for Refusal {
@@ -30,7 +33,7 @@ impl From<Fault> for Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
-        Self { status, code, text: text.into() }
+        Self { status, code, text: text.into(), tried: None }
     }
 
     pub(crate) fn bad_request(code: &'static str, text: impl Into<String>) -> Self {

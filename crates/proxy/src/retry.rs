@@ -40,6 +40,10 @@ pub(crate) struct Answer {
     pub(crate) lease: Lease,
     /// How long the request waited for leases.
     pub(crate) queued: Duration,
+    /// How long connecting took, where a kept connection was not there.
+    pub(crate) connect: Duration,
+    /// How many times it was handed to a worker.
+    pub(crate) attempts: u32,
 }
 
 /// The rest of an answer.
@@ -117,7 +121,12 @@ pub(crate) async fn send(
         let worker = lease.backend().id();
         let tried_at = thread.clock.now();
         let fault = match attempt::run(thread, &lease, head, &mut body).await {
-            Ok(received) => return Ok(received.under(lease, queued)),
+            Ok(received) => {
+                return Ok(Answer {
+                    attempts: sent_before(sent, unsent) + 1,
+                    ..received.under(lease, queued)
+                });
+            }
             Err(fault) => fault,
         };
         match fault {
@@ -129,7 +138,7 @@ pub(crate) async fn send(
                 let tried = thread.clock.now().duration_since(tried_at);
                 patience = patience.saturating_sub(Duration::try_from(tried).unwrap_or_default());
                 if unsent == UNSENT_MAX || patience.is_zero() {
-                    return Err(bad_gateway(worker, "connect_failed", &cause));
+                    return Err(bad_gateway((worker, sent_before(sent, unsent)), "connect_failed", &cause));
                 }
                 pause(thread, unsent, &mut patience).await;
             }
@@ -138,12 +147,13 @@ pub(crate) async fn send(
                 sent += 1;
                 let may_again = sent < sent_max && head.is_idempotent() && body.is_some();
                 if !may_again || !thread.retries.borrow_mut().spend(thread.clock.now()) {
-                    return Err(bad_gateway(worker, "worker_failed", &cause));
+                    return Err(bad_gateway((worker, sent_before(sent, unsent)), "worker_failed", &cause));
                 }
             }
             Fault::TooSlow => {
                 lease.finish(thread.clock.now(), Outcome::Broken);
-                return Err(too_slow(worker, thread.config().first_byte_timeout));
+                let tried = (worker, sent_before(sent, unsent) + 1);
+                return Err(too_slow(tried, thread.config().first_byte_timeout));
             }
         }
         avoid = Some(worker);
@@ -160,11 +170,18 @@ async fn pause(thread: &Thread, unsent: u32, patience: &mut Duration) {
     *patience -= length;
 }
 
-fn bad_gateway(worker: WorkerId, code: &'static str, cause: &str) -> Failure {
-    Refusal::new(StatusCode::BAD_GATEWAY, code, format!("worker {worker} {cause}")).into()
+/// Attempts so far.
+fn sent_before(sent: usize, unsent: u32) -> u32 {
+    unsent.saturating_add(u32::try_from(sent).unwrap_or(u32::MAX))
 }
 
-fn too_slow(worker: WorkerId, after: Duration) -> Failure {
-    let text = format!("worker {worker} sent nothing for {after:?}");
-    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "worker_too_slow", text).into()
+fn bad_gateway(tried: (WorkerId, u32), code: &'static str, cause: &str) -> Failure {
+    let text = format!("worker {} {cause}", tried.0);
+    Refusal { tried: Some(tried), ..Refusal::new(StatusCode::BAD_GATEWAY, code, text) }.into()
+}
+
+fn too_slow(tried: (WorkerId, u32), after: Duration) -> Failure {
+    let text = format!("worker {} sent nothing for {after:?}", tried.0);
+    let refusal = Refusal::new(StatusCode::GATEWAY_TIMEOUT, "worker_too_slow", text);
+    Refusal { tried: Some(tried), ..refusal }.into()
 }

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use traffic::{Arrival, Lease, Outcome};
+use traffic::{Lease, Outcome};
 
+use crate::account::Account;
 use crate::serve::Thread;
 
 /// Connects the two ends once both have changed protocol. The lease is held throughout: the
@@ -15,7 +16,7 @@ pub(crate) fn open(
     client: OnUpgrade,
     worker: OnUpgrade,
     lease: Lease,
-    arrival: Arrival,
+    account: Account,
 ) {
     let clock = thread.clock;
     thread.tasks.spawn_local(async move {
@@ -26,6 +27,6 @@ pub(crate) fn open(
         let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
         let (now, outcome) = (clock.now(), Outcome::Answered(101));
         lease.finish(now, outcome);
-        arrival.finish(now, outcome);
+        account.finish(now, outcome);
     });
 }

@@ -1,6 +1,7 @@
 //! The balancer from outside, over real sockets.
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
+mod access_log;
 mod admission;
 mod backlog;
 mod change;
@@ -9,6 +10,7 @@ mod drain;
 mod forwarding;
 mod headers;
 mod http2;
+mod kills;
 mod probes;
 mod proxy_header;
 mod rest;

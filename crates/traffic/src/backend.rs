@@ -11,6 +11,8 @@ use jiff::Timestamp;
 
 use crate::balance::{Draw, spread};
 use crate::health::{Ejection, Health, Probed, TargetHealth};
+use crate::meter::Distribution;
+use crate::meter::histogram::Histogram;
 use crate::occupancy::{Occupancy, Shut, UNLIMITED};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Address, BackendSample, Outcome, Pool, Route, Version, WorkerId};
@@ -46,6 +48,7 @@ pub struct Backend {
     weight: AtomicU32,
     weight_by_hand: AtomicU32,
     health: Health,
+    durations: Histogram,
     latency_nanos: AtomicU64,
     latency_at_micros: AtomicI64,
     occupancy: Occupancy,
@@ -67,6 +70,7 @@ impl Backend {
             weight: AtomicU32::new(route.weight),
             weight_by_hand: AtomicU32::new(NOT_BY_HAND),
             health: Health::default(),
+            durations: Histogram::default(),
             latency_nanos: AtomicU64::new(0),
             latency_at_micros: AtomicI64::new(NEVER),
             occupancy: Occupancy::default(),
@@ -206,6 +210,13 @@ impl Backend {
         Duration::from_nanos(self.service_nanos.load(Relaxed))
     }
 
+    /// How long requests have been at it, since it was first routed.
+    pub fn durations(&self) -> Distribution {
+        let mut durations = Distribution::default();
+        self.durations.add_to(&mut durations);
+        durations
+    }
+
     /// Its share of a [`Sample`](crate::Sample).
     pub fn sample(&self) -> BackendSample {
         let micros = self.first_request_at_micros.load(Relaxed);
@@ -278,6 +289,7 @@ impl Backend {
         let nanos = u64::try_from(service_time.as_nanos()).unwrap_or(u64::MAX);
         self.service_nanos.fetch_add(nanos, Relaxed);
         if outcome != Outcome::Answered(101) {
+            self.durations.record(service_time);
             self.learn(at, service_time);
         }
         self.judge(at, failed);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-mod histogram;
+pub(crate) mod histogram;
 mod reading;
 
 use crate::sync::AtomicU64;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 
 use super::App;
 use super::steer::{Answer, Body, accepted, read, required};
 use crate::balancing::{BackendOrder, BalancerOrder, BalancerSettings, TargetSeen, WeightOrder};
+use crate::failure::Failure;
 
 pub(super) async fn settings(State(app): State<Arc<App>>) -> Json<BalancerSettings> {
     Json(app.ports.balancing.settings())
@@ -15,6 +17,21 @@ pub(super) async fn settings(State(app): State<Arc<App>>) -> Json<BalancerSettin
 
 pub(super) async fn targets(State(app): State<Arc<App>>) -> Json<Vec<TargetSeen>> {
     Json(app.ports.balancing.targets())
+}
+
+/// What is known of a request by its id.
+pub(super) async fn requests(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<serde_json::Value>>, Failure> {
+    let missing = |text: String, hint: &str| Failure::new(StatusCode::NOT_FOUND, text).hint(hint);
+    let found = app.ports.balancing.requests(&id).ok_or_else(|| {
+        missing("requests are not written down here".to_owned(), "start with --access-log FILE")
+    })?;
+    if found.is_empty() {
+        return Err(missing(format!("no recent request has the id `{id}`"), "only the last 4096 are kept"));
+    }
+    Ok(Json(found))
 }
 
 pub(super) async fn change(State(app): State<Arc<App>>, body: Body) -> Answer {

@@ -70,17 +70,25 @@ impl Page {
 
     /// The samples of a histogram. Counts are read while requests go on: each is raised to
     /// the one before, so that the buckets never fall.
-    pub(super) fn histogram(&mut self, buckets: &[(f64, u64)], sum: f64, count: u64) {
+    pub(super) fn histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) {
         let name = std::mem::take(&mut self.name);
         let mut highest = 0;
         for (bound, within) in buckets.iter().filter(|(bound, _)| bound.is_finite()) {
             highest = highest.max(*within);
-            self.line(&format!("{name}_bucket"), &[("le", &format!("{bound:?}"))], highest as f64);
+            let bound = format!("{bound:?}");
+            let labels = [labels, &[("le", bound.as_str())]].concat();
+            self.line(&format!("{name}_bucket"), &labels, highest as f64);
         }
         let all = highest.max(count) as f64;
-        self.line(&format!("{name}_bucket"), &[("le", "+Inf")], all);
-        self.line(&format!("{name}_sum"), &[], sum);
-        self.line(&format!("{name}_count"), &[], all);
+        self.line(&format!("{name}_bucket"), &[labels, &[("le", "+Inf")]].concat(), all);
+        self.line(&format!("{name}_sum"), labels, sum);
+        self.line(&format!("{name}_count"), labels, all);
     }
 
     /// The page; `# EOF` ends OpenMetrics and is a comment to others.
@@ -120,7 +128,7 @@ mod tests {
             page.family("requests", Kind::Counter, "Requests.");
             page.sample(&[("code", "2xx"), ("by", "a\"b\\c\nd")], 3.0);
             page.family("duration_seconds", Kind::Histogram, "Time.");
-            page.histogram(&[(0.005, 2), (1.0, 1), (f64::INFINITY, 9)], 0.25, 3);
+            page.histogram(&[], &[(0.005, 2), (1.0, 1), (f64::INFINITY, 9)], 0.25, 3);
             page.finish()
         };
         let open = concat!(

@@ -90,3 +90,13 @@ async fn the_balancer_is_changed_by_order() {
     let refused = pool.client.remove_backend("w9").await.unwrap_err();
     assert!(matches!(refused, ClientError::NotFound { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn a_request_is_found_by_its_id() {
+    let pool = pool(0).await;
+    assert_eq!(pool.client.requests("abc").await.unwrap()[0]["status"], 200);
+    for (id, because) in [("other", "no recent request"), ("nowhere", "not written down")] {
+        let missing = pool.client.requests(id).await.unwrap_err();
+        assert!(matches!(missing, ClientError::NotFound { .. }) && missing.to_string().contains(because));
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admin::{
     AdminConfig, BackendOrder, BalancerOrder, BalancerSettings, Balancing, Board, Client, Handle, LogLine,
-    Logs, Orders, OrdersError, Ports, TargetSeen, Totals,
+    LogTotals, Logs, Orders, OrdersError, Ports, TargetSeen, Totals, WorkerTotals,
 };
 use clock::Clock;
 use control::{Command, Cycle, InForce};
@@ -154,6 +154,11 @@ impl Balancing for Notes {
         self.known("remove", worker)
     }
 
+    fn requests(&self, id: &str) -> Option<Vec<serde_json::Value>> {
+        (id != "nowhere")
+            .then(|| (id == "abc").then(|| serde_json::json!({"status": 200})).into_iter().collect())
+    }
+
     fn targets(&self) -> Vec<TargetSeen> {
         Vec::new()
     }
@@ -246,6 +251,13 @@ fn totals() -> Totals {
         latency_buckets: vec![(0.005, 200), (0.01, 900), (f64::INFINITY, 1_200)],
         latency_sum_s: 14.5,
         latency_count: 1_200,
+        workers: vec![WorkerTotals {
+            worker: "w1".to_owned(),
+            buckets: vec![(0.1, 2)],
+            sum_s: 0.5,
+            count: 3,
+        }],
+        access_log: Some(LogTotals { written: 7, dropped: 1 }),
     }
 }
 

@@ -98,6 +98,12 @@ pub(crate) struct BalancerArgs {
     pub(crate) server_timing: Option<bool>,
     #[command(flatten)]
     pub(crate) transport: TransportArgs,
+    /// Write each request down here; - is stdout [default: nowhere]
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) access_log: Option<String>,
+    /// How: Apache's combined format with our times behind it, or JSON [default: combined]
+    #[arg(long, value_name = "combined|json", value_enum, hide_possible_values = true)]
+    pub(crate) access_log_format: Option<LogFormatArg>,
     #[command(flatten)]
     pub(crate) health: HealthArgs,
     #[command(flatten)]
@@ -124,6 +130,21 @@ impl std::fmt::Display for HealthPreset {
             Self::Alb => "alb",
             Self::Off => "off",
         })
+    }
+}
+
+/// How lines of the access log look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormatArg {
+    #[default]
+    Combined,
+    Json,
+}
+
+impl std::fmt::Display for LogFormatArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if *self == Self::Json { "json" } else { "combined" })
     }
 }
 

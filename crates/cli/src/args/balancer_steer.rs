@@ -34,6 +34,15 @@ pub(crate) enum BalancerCommand {
     Remove(RemoveArgs),
 }
 
+/// Arguments of `request`.
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Its x-request-id, as answers carry it
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct SetArgs {
     /// Who takes the next request

@@ -33,6 +33,8 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
     let transport = config.balancer.transport.clone();
     let secure = wiring::tls::settle(&transport, &mut settings)?;
+    settings.access_log = wiring::access_log::open(config.balancer.access_log.as_ref())?;
+    let log = settings.access_log.clone();
     let proxy = Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::new(|_| {}))
         .map_err(|error| coded(error.into(), "choose another address with --listen", FAILED))?;
     let desk = Desk::of_servers(proxy.router(), clock, config.balancer, &config.backends);
@@ -47,6 +49,7 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
         stop: stop.clone(),
         balancing,
         reload: Arc::clone(&reload),
+        router: proxy.router(),
     })
     .await?;
     shutdown::listen(stop.clone())?;
@@ -60,6 +63,9 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     stop.cancelled().await;
     let cut = proxy.shutdown(REQUESTS_GRACE).await.cut;
     admin.finish().await;
+    if let Some(log) = log {
+        log.flush();
+    }
     if cut > 0 {
         output::complain(&format!("warning: {cut} connections had not finished and were cut"));
     }

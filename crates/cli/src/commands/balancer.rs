@@ -3,7 +3,7 @@
 use admin::{Accepted, BalancerOrder, Length};
 
 use super::reach::{connect, failed};
-use crate::args::{AskArgs, BalancerCommand, BalancerCommandArgs, Output, SetArgs};
+use crate::args::{AskArgs, BalancerCommand, BalancerCommandArgs, Output, RequestArgs, SetArgs};
 use crate::failure::Hint;
 use crate::output;
 
@@ -97,6 +97,22 @@ pub(crate) async fn targets(args: &AskArgs) -> anyhow::Result<()> {
             target.address.as_deref().unwrap_or("–"),
             target.reason.as_deref().unwrap_or_default(),
         ));
+    }
+    Ok(())
+}
+
+/// `autoscale request`.
+pub(crate) async fn request(args: &RequestArgs) -> anyhow::Result<()> {
+    let found = connect(&args.ask.pool)?.requests(&args.id).await.map_err(failed)?;
+    if args.ask.output != Output::Table {
+        return output::value(&found, args.ask.output == Output::Yaml);
+    }
+    for request in &found {
+        for (key, value) in request.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            output::line(&format!("{key:14} {value}"));
+        }
+        output::line("");
     }
     Ok(())
 }

@@ -90,6 +90,11 @@ impl Desk {
         desk
     }
 
+    /// What is steered.
+    pub(super) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Makes `backends` the whole set of servers; says how many came and went.
     pub(crate) fn replace(&self, backends: &[BackendArg]) -> (usize, usize) {
         let Some(members) = &self.members else { return (0, 0) };
@@ -117,6 +122,7 @@ impl Desk {
         pool.set_ejection(next.ejection);
         let fixed = [
             ("proxy.listen", next.proxy.listen != in_force.proxy.listen),
+            ("proxy.access_log", next.access_log != in_force.access_log),
             ("proxy.tls", next.transport != in_force.transport),
             ("proxy.threads", next.proxy.threads != in_force.proxy.threads),
         ];
@@ -129,6 +135,7 @@ impl Desk {
                 // Its files are watched by themselves.
                 tls: before.tls,
                 redirect_from: before.redirect_from,
+                access_log: before.access_log,
                 ..next.proxy.clone()
             };
         });
@@ -238,6 +245,12 @@ impl Balancing for Desk {
         members.routes.remove(index.ok_or_else(|| OrdersError::UnknownWorker(worker.to_owned()))?);
         self.router.replace(&members.routes);
         Ok(())
+    }
+
+    fn requests(&self, id: &str) -> Option<Vec<serde_json::Value>> {
+        let log = self.router.config().access_log?;
+        // Entries are made of plain values: they always have a JSON form.
+        Some(log.find(id).iter().filter_map(|entry| serde_json::to_value(entry.as_ref()).ok()).collect())
     }
 
     fn targets(&self) -> Vec<TargetSeen> {

@@ -10,6 +10,7 @@ use control::{Command, Controller, ControllerConfig, FleetStatus, InForce, Polic
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use live::{Loop, Mode, Status, Target, TargetError};
+use proxy::Router;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) stop: CancellationToken,
     pub(crate) balancing: Arc<balancing::Desk>,
     pub(crate) reload: Reload,
+    pub(crate) router: Router,
 }
 
 /// The admin API and the loop behind it, at work.
@@ -56,7 +58,7 @@ impl Watch {
 
 /// Starts to watch.
 pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
-    let Parts { admin, pool, meter, clock, stop, balancing, reload } = parts;
+    let Parts { admin, pool, meter, clock, stop, balancing, reload, router } = parts;
     let backends = u32::try_from(pool.ready().len()).unwrap_or(u32::MAX);
     let policy = PolicyConfig { name: "threshold".to_owned(), settings: serde_json::Map::new() };
     let control =
@@ -67,7 +69,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         board: Arc::clone(&board),
         totals: {
             let meter = Arc::clone(&meter);
-            Arc::new(move || source::totals(&meter.read(clock.now())))
+            Arc::new(move || source::totals(&meter.read(clock.now()), &router))
         },
         orders: Arc::new(Desk { pool: Arc::clone(&pool), stop, reload }),
         balancing,

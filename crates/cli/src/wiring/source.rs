@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::Totals;
+use admin::{LogTotals, Totals, WorkerTotals};
 use jiff::Timestamp;
 use live::{Source, SourceError};
-use traffic::meter::Reading;
-use traffic::{Meter, Pool, Sample};
+use proxy::Router;
+use traffic::meter::{Distribution, Reading};
+use traffic::{Backend, Meter, Pool, Sample};
 
 /// Bounds of the latency histogram in `/metrics`, in milliseconds: OpenTelemetry's for HTTP
 /// servers, with finer ones below 5 ms, where a balancer lives.
@@ -36,11 +37,17 @@ impl Source for MeterSource {
 }
 
 /// Everything since the start.
-pub(super) fn totals(reading: &Reading) -> Totals {
+pub(super) fn totals(reading: &Reading, router: &Router) -> Totals {
     let latency = &reading.latency;
-    let bucket = |millis: &u64| {
-        let bound = Duration::from_millis(*millis);
-        (bound.as_secs_f64(), latency.at_most(bound))
+    let log = router.config().access_log;
+    let worker = |backend: &Arc<Backend>| {
+        let durations = backend.durations();
+        WorkerTotals {
+            worker: backend.id().to_string(),
+            buckets: buckets(&durations),
+            sum_s: durations.sum().as_secs_f64(),
+            count: durations.count(),
+        }
     };
     let at_workers = reading.open().saturating_sub(reading.queued);
     Totals {
@@ -50,10 +57,17 @@ pub(super) fn totals(reading: &Reading) -> Totals {
         queued: u32::try_from(reading.queued).unwrap_or(u32::MAX),
         retries: reading.retries,
         classes: classes(reading),
-        latency_buckets: BOUNDS_MS.iter().map(bucket).collect(),
+        latency_buckets: buckets(latency),
         latency_sum_s: latency.sum().as_secs_f64(),
         latency_count: latency.count(),
+        workers: router.pool().ready().iter().map(worker).collect(),
+        access_log: log.map(|log| LogTotals { written: log.written(), dropped: log.dropped() }),
     }
+}
+
+fn buckets(durations: &Distribution) -> Vec<(f64, u64)> {
+    let bounds = BOUNDS_MS.iter().map(|millis| Duration::from_millis(*millis));
+    bounds.map(|bound| (bound.as_secs_f64(), durations.at_most(bound))).collect()
 }
 
 fn classes(reading: &Reading) -> Vec<(&'static str, u64)> {

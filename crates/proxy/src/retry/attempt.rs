@@ -1,5 +1,6 @@
 //! One attempt: a connection to the leased worker, the request out, the answer in.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ pub(super) struct Received {
     headers: HeaderMap,
     extensions: Extensions,
     content: Content,
+    connect: Duration,
 }
 
 impl Received {
     pub(super) fn under(self, lease: Lease, queued: Duration) -> Answer {
-        let Self { status, headers, extensions, content } = self;
-        Answer { status, headers, extensions, content, lease, queued }
+        let Self { status, headers, extensions, content, connect } = self;
+        Answer { status, headers, extensions, content, lease, queued, connect, attempts: 0 }
     }
 }
 
@@ -40,7 +42,14 @@ pub(super) async fn run(
 ) -> Result<Received, Fault> {
     let backend = lease.backend();
     let walled = body.as_ref().is_some_and(upstream::suits);
-    let connect = async || thread.connections.connect(backend, walled).await.map_err(not_connected);
+    let connecting = Cell::new(Duration::ZERO);
+    let connect = async || {
+        let begun = thread.clock.now();
+        let connected = thread.connections.connect(backend, walled).await.map_err(not_connected);
+        let took = Duration::try_from(thread.clock.now().duration_since(begun)).unwrap_or_default();
+        connecting.set(connecting.get() + took);
+        connected
+    };
     let (mut sender, kept) = match thread.connections.take(backend) {
         Some(sender) => (sender, true),
         None => (connect().await?, false),
@@ -69,7 +78,10 @@ pub(super) async fn run(
     loop {
         let watched = head.is_idempotent().then_some(&**backend);
         match exchange(thread, &mut sender, request, &progress, watched).await {
-            Ok(response) => return receive(thread, lease, head, sender, response).await,
+            Ok(response) => {
+                let received = receive(thread, lease, head, sender, response).await?;
+                return Ok(Received { connect: connecting.get(), ..received });
+            }
             Err(Unanswered::Returned(returned, cause)) => {
                 request = *returned;
                 if fresh {
@@ -216,7 +228,8 @@ async fn receive(
     } else {
         Content::Streamed(incoming, sender)
     };
-    Ok(Received { status: parts.status, headers: parts.headers, extensions: parts.extensions, content })
+    let (status, headers, extensions) = (parts.status, parts.headers, parts.extensions);
+    Ok(Received { status, headers, extensions, content, connect: Duration::ZERO })
 }
 
 async fn hold(incoming: &mut Incoming, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {

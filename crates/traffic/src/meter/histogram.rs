@@ -41,7 +41,7 @@ pub(super) fn middle_of(bucket: usize) -> Duration {
 }
 
 #[derive(Debug)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     buckets: Box<[AtomicU64; BUCKETS]>,
     sum_nanos: AtomicU64,
 }
@@ -53,13 +53,13 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    pub(super) fn record(&self, duration: Duration) {
+    pub(crate) fn record(&self, duration: Duration) {
         self.buckets[bucket_of(duration)].fetch_add(1, Relaxed);
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.sum_nanos.fetch_add(nanos, Relaxed);
     }
 
-    pub(super) fn add_to(&self, distribution: &mut Distribution) {
+    pub(crate) fn add_to(&self, distribution: &mut Distribution) {
         let counts = self.buckets.iter().map(|count| count.load(Relaxed));
         distribution.add(counts, Duration::from_nanos(self.sum_nanos.load(Relaxed)));
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 
 use super::{Address, Span};
-use crate::args::{self, BackendArg, HealthPreset};
+use crate::args::{self, BackendArg, HealthPreset, LogFormatArg};
 
 /// `[proxy]`, also as `[balancer]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -41,6 +41,8 @@ pub(crate) struct ProxyTable {
     pub(crate) allow: Vec<Parsed<proxy::Network>>,
     pub(crate) trusted_proxies: Vec<Parsed<proxy::Network>>,
     pub(crate) server_timing: Option<bool>,
+    pub(crate) access_log: Option<String>,
+    pub(crate) access_log_format: Option<LogFormatArg>,
 }
 
 /// `[health_check]`

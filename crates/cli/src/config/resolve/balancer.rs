@@ -9,10 +9,10 @@ use traffic::Ejection;
 
 use super::picker::Picker;
 use super::transport;
-use crate::args::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset};
+use crate::args::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset, LogFormatArg};
 use crate::config::file::balancer::{EjectionTable, HealthTable, Parsed, ProxyTable};
 use crate::config::file::{self, AdminTable};
-use crate::config::{Admin, Balancer};
+use crate::config::{AccessLogTo, Admin, Balancer};
 use crate::failure::hint;
 
 /// More threads than this are a slip of the finger.
@@ -56,9 +56,10 @@ pub(super) fn balancer(
     clients(args, table, &mut proxy, picker)?;
     proxy.listen = picker.plain("proxy.listen", door.listen, table.listen.map(|at| at.0), listen);
     let ejection = ejection(&args.ejection, ejection_table, picker)?;
+    let access_log = access_log(args, table, picker)?;
     let transport = transport::transport(&args.transport, table, picker)?;
     let split = split.unwrap_or_default();
-    Ok(Balancer { proxy, algorithm, split, slow_start, max_in_flight, ejection, transport })
+    Ok(Balancer { proxy, algorithm, split, slow_start, max_in_flight, ejection, transport, access_log })
 }
 
 fn algorithm(args: &BalancerArgs, table: &ProxyTable, picker: &mut Picker) -> anyhow::Result<String> {
@@ -191,6 +192,33 @@ fn rate(args: &BalancerArgs, table: &ProxyTable, picker: &mut Picker) -> anyhow:
         return Err(picker.refuse("proxy.rate_burst", "must be at least 1", "try twice the rate"));
     }
     Ok(Some(Rate { per_second, burst }))
+}
+
+fn access_log(
+    args: &BalancerArgs,
+    table: &ProxyTable,
+    picker: &mut Picker,
+) -> anyhow::Result<Option<AccessLogTo>> {
+    let key = "proxy.access_log";
+    let file = picker.optional(key, args.access_log.clone(), table.access_log.clone(), "none");
+    let (key_format, flag, file_format) =
+        ("proxy.access_log_format", args.access_log_format, table.access_log_format);
+    let Some(file) = file else {
+        if flag.or(file_format).is_some() {
+            picker.optional(key_format, flag, file_format, "");
+            let problem = "means nothing without access_log";
+            return Err(picker.refuse(key_format, problem, "set access_log too"));
+        }
+        return Ok(None);
+    };
+    if file.is_empty() {
+        return Err(picker.refuse(key, "is no file", "name one, or - for stdout"));
+    }
+    let format = match picker.plain(key_format, flag, file_format, LogFormatArg::default()) {
+        LogFormatArg::Combined => proxy::LogFormat::Combined,
+        LogFormatArg::Json => proxy::LogFormat::Json,
+    };
+    Ok(Some(AccessLogTo { file, format }))
 }
 
 fn ejection(args: &EjectionArgs, table: &EjectionTable, picker: &mut Picker) -> anyhow::Result<Ejection> {

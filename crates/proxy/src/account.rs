@@ -1,0 +1,129 @@
+//! A request under way: counted when it comes, and on its end, whatever that is, counted and
+//! written down once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use jiff::Timestamp;
+use traffic::{Arrival, Outcome};
+
+use crate::access_log::{AccessLog, Asked, Line};
+use crate::downstream::Client;
+use crate::refusal::Refusal;
+use crate::retry::Answer;
+use crate::serve::Thread;
+
+/// Status of a request whose client did not wait for its answer, as nginx counts it.
+const CLIENT_GONE: u16 = 499;
+
+/// Dropped without [`finish`](Account::finish), the client has gone.
+pub(crate) struct Account {
+    arrival: Option<Arrival>,
+    at: Timestamp,
+    note: Option<Note>,
+}
+
+/// Only where there is a log.
+struct Note {
+    log: Arc<AccessLog>,
+    line: Box<Line>,
+    clock: Clock,
+}
+
+impl Account {
+    /// A request has come in.
+    pub(crate) fn open(thread: &Thread, client: &Client) -> Self {
+        let at = thread.clock.now();
+        let note = thread.config().access_log.as_ref().map(|log| Note {
+            log: Arc::clone(log),
+            line: Box::new(Line::new(at, client.ip)),
+            clock: thread.clock,
+        });
+        Self { arrival: Some(thread.shard.arrive(at)), at, note }
+    }
+
+    /// When it came in.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// What is asked for.
+    pub(crate) fn asked(&mut self, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) {
+        if let Some(note) = &mut self.note {
+            note.line.asked = Some(Asked::of(method, uri, version, headers));
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn named(&mut self, request_id: &HeaderValue) {
+        if let Some(note) = &mut self.note {
+            note.line.request_id = Some(request_id.clone());
+        }
+    }
+
+    /// A worker has begun to answer.
+    pub(crate) fn answered(&mut self, answer: &Answer) {
+        let Some(note) = &mut self.note else { return };
+        note.line.worker = Some(answer.lease.backend().id());
+        note.line.attempts = answer.attempts;
+        note.line.status = answer.status.as_u16();
+        note.line.queue = answer.queued;
+        note.line.connect = answer.connect;
+        note.line.first_byte = Some(between(self.at, note.clock.now()));
+    }
+
+    /// We answer in a worker's stead.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        let Some(note) = &mut self.note else { return };
+        note.line.reason = Some(refusal.code);
+        if let Some((worker, attempts)) = refusal.tried {
+            note.line.worker = Some(worker);
+            note.line.attempts = attempts;
+        }
+    }
+
+    /// So many more bytes of the answer's body are on their way.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if let Some(note) = &mut self.note {
+            note.line.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// Counts it as ended.
+    pub(crate) fn finish(mut self, at: Timestamp, outcome: Outcome) {
+        if let Some(arrival) = self.arrival.take() {
+            arrival.finish(at, outcome);
+        }
+        let Some(Note { log, mut line, .. }) = self.note.take() else { return };
+        line.status = outcome.status().unwrap_or(line.status);
+        line.total = between(self.at, at);
+        line.outcome = match outcome {
+            Outcome::Answered(_) => "answered",
+            Outcome::Refused(_) => "refused",
+            Outcome::Broken => "broken",
+        };
+        if outcome == Outcome::Broken {
+            line.reason = Some("worker_broke_off");
+        }
+        log.put(line);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        // The arrival, dropped too, counts as cancelled.
+        let Some(Note { log, mut line, clock }) = self.note.take() else { return };
+        if line.status == 0 {
+            line.status = CLIENT_GONE;
+        }
+        line.reason = line.reason.or(Some("client_gone"));
+        line.total = between(self.at, clock.now());
+        log.put(line);
+    }
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
