@@ -5,8 +5,8 @@ use simulator::scenario::file::ScenarioFile;
 use simulator::story;
 
 fn assert_told(name: &str, file: &str, expected: &str) {
-    let file: ScenarioFile = toml::from_str(file).unwrap();
-    let told = story::tell(name, &file).unwrap();
+    let file: ScenarioFile = toml::from_str(file).expect("a scenario file");
+    let told = story::tell(name, &file).expect("the scenario can be run");
     for (line, (told, expected)) in told.lines().zip(expected.lines()).enumerate() {
         assert_eq!(told, expected, "{name}.snap, line {}", line + 1);
     }
