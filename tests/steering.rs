@@ -226,6 +226,6 @@ async fn strangers_are_refused() {
 
     let locked = bench.run(&["--admin-token", "open-sesame"]).await;
     let shut = locked.ask(&bench, &["status"]).await;
-    assert_eq!(shut.code(), Some(1), "{shut:#?}");
+    assert_eq!(shut.code(), Some(2), "{shut:#?}");
     locked.ask(&bench, &["status", "--admin-token", "open-sesame"]).await.well();
 }

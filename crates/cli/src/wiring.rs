@@ -123,16 +123,8 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         tls::watch(secure, files, clock, stop.clone())?;
     }
     let loop_stop = CancellationToken::new();
-    let turning = Loop {
-        source: source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now()),
-        target: local,
-        controller,
-        commands: commands_in,
-        mode: if config.dry_run { Mode::Recommend } else { Mode::Act },
-        forecasting: forecasting::start(&config.control)?,
-        slow: Box::new(supervisor::Programs::new(clock)),
-        clock,
-    };
+    let source = source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now());
+    let turning = turns(&config, clock, source, local, controller, commands_in)?;
     let turning = tokio::spawn(
         turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool, expectation)),
     );
@@ -154,6 +146,21 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         admin_stop,
         loop_stop,
     })
+}
+
+/// The loop, not yet turning.
+fn turns(
+    config: &Config,
+    clock: Clock,
+    source: source::MeterSource,
+    target: Local,
+    controller: Controller,
+    commands: mpsc::Receiver<Command>,
+) -> anyhow::Result<Loop<source::MeterSource, Local>> {
+    let mode = if config.dry_run { Mode::Recommend } else { Mode::Act };
+    let forecasting = forecasting::start(&config.control)?;
+    let slow = Box::new(supervisor::Programs::new(clock));
+    Ok(Loop { source, target, controller, commands, mode, forecasting, slow, clock })
 }
 
 /// The fleet, without any worker yet.

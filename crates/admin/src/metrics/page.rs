@@ -89,6 +89,7 @@ impl Page {
         self.line(&format!("{name}_bucket"), &[labels, &[("le", "+Inf")]].concat(), all);
         self.line(&format!("{name}_sum"), labels, sum);
         self.line(&format!("{name}_count"), labels, all);
+        self.name = name;
     }
 
     /// The page; `# EOF` ends OpenMetrics and is a comment to others.

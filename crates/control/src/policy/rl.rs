@@ -26,6 +26,9 @@ const CPU: [f64; 11] = [20.0, 35.0, 50.0, 60.0, 67.0, 74.0, 80.0, 86.0, 92.0, 97
 const TREND: f64 = 0.04;
 /// Pools above this many workers can be changed in finer shares.
 const SMALL: u32 = 5;
+/// No action leads above this many times the workers that carry the measured load: an agent that
+/// tries things would otherwise grow its pool without end.
+const ROOM: u32 = 4;
 /// States: CPU × trend × somebody starting × small pool.
 pub const STATES: usize = (CPU.len() + 1) * 3 * 2 * 2;
 
@@ -90,12 +93,14 @@ impl Eyes {
     }
 }
 
-/// The number of workers that an action leads to from `desired`; never below the floor.
+/// The number of workers that an action leads to from `desired`: never below the floor, nor above
+/// four times that.
 pub fn act(action: usize, desired: u32, sight: &Sight) -> u32 {
     let share = ACTIONS.get(action).copied().unwrap_or(0.0);
     let step = number::whole((f64::from(desired) * share.abs()).ceil()).max(i64::from(share.abs() > 0.0));
     let change = if share < 0.0 { -step } else { step };
-    number::changed(desired, change).max(sight.floor).max(1)
+    let floor = sight.floor.max(1);
+    number::changed(desired, change).clamp(floor, floor.saturating_mul(ROOM))
 }
 
 /// The best action of a state in a table.
