@@ -1,7 +1,7 @@
 //! Shadows: policies that judge the same live traffic beside the acting one, each on a virtual
 //! pool of its own.
 //!
-//! What comes in is measured on the real pool ([`demand::Demand`]) and flows to the shadow's
+//! What comes in is measured on the real pool (`demand::Demand`) and flows to the shadow's
 //! virtual workers, which start as slowly as the real ones. A shadow sees what its own pool would
 //! have shown: CPU, waiting requests, latency. All of it follows from the observations, so a
 //! recorded run replays its shadows too.

@@ -1,5 +1,5 @@
 //! Receding horizon: at each turn the cheapest plan over the time ahead, of which only the first
-//! step is taken. The plan is exact ([`Chooser`]), the future is a forecaster's.
+//! step is taken. The plan is exact (`Chooser`), the future is a forecaster's.
 
 use std::time::Duration;
 
