@@ -8,7 +8,7 @@ use crate::harness::{AUTOSCALE, Bench, Running, Traffic, get, signal, there_is, 
 async fn serves(bench: &Bench, mut pool: Running) {
     pool.until_ready(1).await;
     let load = Traffic::closed(&pool.url, 2);
-    pool.ask(bench, &["scale", "2"]).await.well();
+    pool.ask(bench, &["scale", "2", "--hold", "1h"]).await.well();
     let two = pool.until_ready(2).await;
     for worker in &two.workers {
         assert!(worker.memory_bytes > Some(1_000_000), "{worker:?}");
@@ -19,7 +19,7 @@ async fn serves(bench: &Bench, mut pool: Running) {
         status.ready == 2 && status.workers.iter().all(|worker| worker.pid != Some(victim))
     })
     .await;
-    pool.ask(bench, &["scale", "1"]).await.well();
+    pool.ask(bench, &["scale", "1", "--hold", "1h"]).await.well();
     pool.until_ready(1).await;
     load.end_without_failure().await;
     pool.signal(Signal::INT);

@@ -27,11 +27,14 @@ fn pids(status: &Status) -> Vec<Option<u32>> {
 
 /// Two workers, each with a request under way, and then one of them draining.
 async fn one_of_two_drains(bench: &Bench, pool: &Running) -> ([JoinHandle<Result<Answer, String>>; 2], u32) {
-    pool.ask(bench, &["scale", "2"]).await.well();
+    pool.ask(bench, &["scale", "2", "--hold", "1h"]).await.well();
     pool.until_ready(2).await;
-    let requests = [hold(pool), hold(pool)];
+    let first = hold(pool);
+    // Two at the very same moment may meet at one worker: each thread of the balancer saw it idle.
+    pool.until("one is at work", |status| status.workers.iter().any(|worker| worker.in_flight == 1)).await;
+    let requests = [first, hold(pool)];
     pool.until("both are at work", |status| status.workers.iter().all(|worker| worker.in_flight == 1)).await;
-    pool.ask(bench, &["scale", "1"]).await.well();
+    pool.ask(bench, &["scale", "1", "--hold", "1h"]).await.well();
     let status = pool.until("one drains", |status| in_state(status, State::Draining).is_some()).await;
     (requests, in_state(&status, State::Draining).unwrap())
 }
@@ -65,7 +68,7 @@ async fn a_draining_worker_is_put_back_when_demand_returns() {
     let bench = Bench::new().await;
     let pool = stand_in::run(&bench, PATIENT).await;
     let (requests, leaving) = one_of_two_drains(&bench, &pool).await;
-    pool.ask(&bench, &["scale", "2"]).await.well();
+    pool.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
     let after = pool.until_ready(2).await;
     assert!(pids(&after).contains(&Some(leaving)), "the same process is back: {:?}", after.workers);
     stand_in::let_go(&bench);

@@ -72,9 +72,9 @@ async fn an_app_that_ignores_term_is_killed_after_the_deadline() {
     let words: Vec<&str> = stubborn.into_iter().chain(app.iter().map(String::as_str)).collect();
     let mut pool = bench.run(&words).await;
     pool.until_ready(1).await;
-    pool.ask(&bench, &["scale", "2"]).await.well();
+    pool.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
     pool.until_ready(2).await;
-    pool.ask(&bench, &["scale", "1"]).await.well();
+    pool.ask(&bench, &["scale", "1", "--hold", "1h"]).await.well();
     pool.until_event("did not stop within 0.3 s of SIGTERM; killed").await;
     pool.until_ready(1).await;
     pool.signal(Signal::TERM);

@@ -41,7 +41,7 @@ async fn decisions_replay_and_survive_kill_nine() {
     let load = Traffic::closed(&format!("{}/?cpu_ms=0&sleep_ms=50", first.url), 20);
     first.until_ready(5).await;
     load.end_without_failure().await;
-    first.ask(&bench, &["scale", "4"]).await.well();
+    first.ask(&bench, &["scale", "4", "--hold", "1h"]).await.well();
     first.until_ready(4).await;
     first.ask(&bench, &["resume"]).await.well();
     first.until("the policy decides again", |status| status.held.is_none()).await;
@@ -64,7 +64,7 @@ async fn decisions_replay_and_survive_kill_nine() {
         })
         .await;
     assert_eq!(second.status().await.desired, 4, "the restart is no reason to scale in");
-    second.ask(&bench, &["scale", "2"]).await.well();
+    second.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
     second.until_ready(2).await;
     second.signal(Signal::TERM);
     assert_eq!(second.ended().await.code(), Some(0));
@@ -87,7 +87,7 @@ async fn without_a_record_a_crash_is_taken_up_and_a_proper_end_is_not() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let words = ["--listen", &port, "--max", "3"];
     let mut first = bench.run(&words).await;
-    first.ask(&bench, &["scale", "3"]).await.well();
+    first.ask(&bench, &["scale", "3", "--hold", "1h"]).await.well();
     first.until_ready(3).await;
     first.kill_nine().await;
     let mut second = bench.run(&words).await;

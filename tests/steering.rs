@@ -132,7 +132,7 @@ async fn what_is_asked_for_is_told_in_words_and_as_json() {
 async fn why_tells_what_the_status_shows() {
     let bench = Bench::new().await;
     let pool = bench.run(BRISK).await;
-    pool.ask(&bench, &["scale", "2"]).await.well();
+    pool.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
     pool.until_ready(2).await;
     let why = pool.ask(&bench, &["why"]).await.well();
     assert!(why.contains('2') && why.contains("held"), "{why}");
