@@ -2,17 +2,16 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use traffic::{Lease, Outcome};
 
 use crate::account::Account;
 use crate::downstream::Turn;
 use crate::serve::Thread;
-use crate::upstream::Sender;
+use crate::upstream::{Broken, Exchange};
 
 /// What a client gets.
 pub(crate) struct AnswerBody {
@@ -25,10 +24,10 @@ enum Content {
     /// All of it is here; its request is already counted as ended.
     Held(Option<Bytes>),
     Streamed {
-        body: Incoming,
+        body: Option<Exchange>,
         open: Option<Open>,
         /// Why it breaks off, for the next poll.
-        error: Option<hyper::Error>,
+        error: Option<Broken>,
     },
 }
 
@@ -39,15 +38,13 @@ pub(crate) struct Open {
     pub(crate) thread: Rc<Thread>,
     pub(crate) account: Account,
     pub(crate) lease: Lease,
-    pub(crate) sender: Sender,
     pub(crate) status: u16,
 }
 
 impl Open {
     /// The answer is whole.
-    pub(crate) fn finish(self) {
-        let backend = Arc::clone(self.lease.backend());
-        self.thread.connections.give_back(&backend, self.sender);
+    fn finish(self, exchange: Exchange) {
+        self.thread.connections.give_back(self.lease.backend(), exchange);
         let (now, outcome) = (self.thread.clock.now(), Outcome::Answered(self.status));
         self.lease.finish(now, outcome);
         self.account.finish(now, outcome);
@@ -65,26 +62,27 @@ impl AnswerBody {
         Self { content: Content::Held((!bytes.is_empty()).then_some(bytes)), _turn: turn }
     }
 
-    pub(crate) fn streamed(body: Incoming, open: Open, turn: Turn) -> Self {
-        Self { content: Content::Streamed { body, open: Some(open), error: None }, _turn: turn }
+    pub(crate) fn streamed(body: Exchange, open: Open, turn: Turn) -> Self {
+        Self { content: Content::Streamed { body: Some(body), open: Some(open), error: None }, _turn: turn }
     }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.content {
             Content::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Streamed { body, open, error } => {
                 if let Some(error) = error.take() {
                     return Poll::Ready(Some(Err(error)));
                 }
-                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                let Some(exchange) = body else { return Poll::Ready(None) };
+                let frame = ready!(Pin::new(&mut *exchange).poll_frame(cx));
                 if let (Some(Ok(frame)), Some(open)) = (&frame, &mut *open) {
                     open.account.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
@@ -98,8 +96,12 @@ impl Body for AnswerBody {
                         return Poll::Pending;
                     }
                     // The last frame of a known length is not followed by an end: nobody asks.
-                    Some(Ok(_)) if !body.is_end_stream() => {}
-                    Some(Ok(_)) | None => open.take().into_iter().for_each(Open::finish),
+                    Some(Ok(_)) if !exchange.is_end_stream() => {}
+                    Some(Ok(_)) | None => {
+                        if let (Some(open), Some(exchange)) = (open.take(), body.take()) {
+                            open.finish(exchange);
+                        }
+                    }
                 }
                 Poll::Ready(frame)
             }
@@ -109,7 +111,9 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Held(bytes) => bytes.is_none(),
-            Content::Streamed { body, .. } => body.is_end_stream(),
+            Content::Streamed { body, error, .. } => {
+                error.is_none() && body.as_ref().is_none_or(Body::is_end_stream)
+            }
         }
     }
 
@@ -119,7 +123,9 @@ impl Body for AnswerBody {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            Content::Streamed { body, .. } => body.size_hint(),
+            Content::Streamed { body, .. } => {
+                body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+            }
         }
     }
 }

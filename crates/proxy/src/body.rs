@@ -120,18 +120,14 @@ impl RequestBody {
         usize::try_from(bytes).is_ok_and(|bytes| bytes <= HELD_BYTES_MAX)
     }
 
-    /// Another copy of a whole body; `None` if it is not whole.
-    pub(crate) fn copy(&self) -> Option<Self> {
-        self.is_whole().then(|| Self {
-            held: self.held.clone(),
-            held_bytes: self.held_bytes,
-            rest: None,
-            trailers: self.trailers.clone(),
-            allowance: self.allowance,
-            clock: self.clock,
-            progress: Progress::new(),
-            exchange: Arc::clone(&self.exchange),
-        })
+    /// What is read and not yet sent.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Bytes> {
+        self.held.iter()
+    }
+
+    /// What came behind the last byte of a whole body.
+    pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
     }
 
     /// Reads ahead until the body is whole or as much is held as may be. Dropped half way it has

@@ -125,8 +125,8 @@ fn pass_on(
             account.finish(now, Outcome::Answered(code));
             AnswerBody::held(bytes, turn)
         }
-        Content::Streamed(body, sender) => {
-            AnswerBody::streamed(body, Open { thread, account, lease, sender, status: code }, turn)
+        Content::Streamed(body) => {
+            AnswerBody::streamed(body, Open { thread, account, lease, status: code }, turn)
         }
         Content::Tunnel(to_worker) => {
             tunnel::open(&thread, to_client, to_worker, lease, account);

@@ -58,6 +58,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// A `GET` that no client asked for.
+    pub(crate) fn of_our_own(uri: Uri, headers: HeaderMap) -> Self {
+        let request_id = HeaderValue::from_static("");
+        Self { method: Method::GET, uri, headers, upgrade: None, request_id }
+    }
+
     /// Whether sending it twice does no more than sending it once (RFC 9110, 9.2.2).
     pub(crate) fn is_idempotent(&self) -> bool {
         self.upgrade.is_none() && self.method.is_idempotent()

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use clock::Clock;
 use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
+use http::{HeaderMap, Uri};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use traffic::{Address, Backend, Matcher, ProbeCount, Probed, WorkerId};
 
 use crate::body::RequestBody;
+use crate::headers::Head;
 use crate::serve::Thread;
 use crate::settings::Settings;
 
@@ -156,15 +157,16 @@ async fn probe(clock: Clock, backend: &Backend, check: &HealthCheck) -> Probed {
             (Address::Tcp(address), Some(port)) => Address::Tcp((address.ip(), port).into()),
             (address, _) => address.clone(),
         };
-        let mut sender = crate::upstream::open(&address, false).await.ok()?;
-        let mut request = Request::new(RequestBody::empty(clock));
-        *request.uri_mut() = check.path.clone();
+        let link = crate::upstream::open(&address, false).await.ok()?;
         let host = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("worker"));
-        request.headers_mut().insert(HOST, host);
-        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("autoscale-probe"));
-        let response = sender.send(request).await.ok()?;
-        Some(response.status().as_u16())
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host);
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("autoscale-probe"));
+        let head = Head::of_our_own(check.path.clone(), headers);
+        let mut exchange = link.send(&head, Some(&RequestBody::empty(clock)), None);
+        let answer = std::future::poll_fn(|cx| exchange.poll_head(cx)).await.ok()?;
+        Some(answer.status.as_u16())
     };
     match clock.timeout(check.timeout, exchange).await {
         Err(_) => Probed::TimedOut,

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, StatusCode};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use traffic::{Draw, Lease, Outcome, WorkerId};
 
 use crate::body::{BodyFault, RequestBody};
 use crate::headers::Head;
 use crate::refusal::Refusal;
 use crate::serve::Thread;
-use crate::upstream::Sender;
+use crate::upstream::{Exchange, Tunnel};
 
 mod attempt;
 mod lease;
@@ -51,9 +49,9 @@ pub(crate) enum Content {
     /// All of it; the connection is free again.
     Held(Bytes),
     /// Still coming.
-    Streamed(Incoming, Sender),
+    Streamed(Exchange),
     /// The worker changed protocol.
-    Tunnel(OnUpgrade),
+    Tunnel(Tunnel),
 }
 
 /// Why there is no answer.

@@ -1,9 +1,10 @@
 //! What HTTP/1 says of a message's bytes, to the letter: nothing unclear gets past.
 //!
 //! Parsers that forgive disagree about where a message ends, and whoever finds two that disagree
-//! smuggles a request past one of them. So a [`Gate`] stands before each parser of ours, on both
-//! sides: it sees every byte first, lets whole clean heads and clean framing through, and names a
-//! [`Fault`] for the rest. It changes nothing: what passes, passes as it came.
+//! smuggles a request past one of them. So a [`Framer`] judges every byte first: it lets whole clean
+//! heads and clean framing through, and names a [`Fault`] for the rest. Workers' answers are read as
+//! it divides them; before the parser of clients' requests it stands as a [`Gate`], which changes
+//! nothing: what passes, passes as it came.
 
 mod answer;
 mod bytes;
@@ -17,8 +18,8 @@ mod length;
 mod request;
 mod target;
 
-pub(crate) use answer::{AnswerHead, Wire};
-pub(crate) use framer::Limits;
+pub(crate) use answer::AnswerHead;
+pub(crate) use framer::{Framer, Limits, Part};
 pub(crate) use gate::Gate;
 pub(crate) use request::RequestHead;
 

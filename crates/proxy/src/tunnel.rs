@@ -8,21 +8,22 @@ use traffic::{Lease, Outcome};
 
 use crate::account::Account;
 use crate::serve::Thread;
+use crate::upstream::Tunnel;
 
-/// Connects the two ends once both have changed protocol. The lease is held throughout: the
+/// Connects the two ends once the client's has changed protocol, as the worker's has. The lease is held throughout: the
 /// worker is busy with this connection, and must not be taken for drained.
 pub(crate) fn open(
     thread: &Rc<Thread>,
     client: OnUpgrade,
-    worker: OnUpgrade,
+    mut worker: Tunnel,
     lease: Lease,
     account: Account,
 ) {
     let clock = thread.clock;
     thread.tasks.spawn_local(async move {
-        // An end that fails to change protocol has closed its connection; the other follows.
-        let Ok((client, worker)) = futures_util::future::try_join(client, worker).await else { return };
-        let (mut client, mut worker) = (TokioIo::new(client), TokioIo::new(worker));
+        // A client that fails to change protocol has closed its connection; the worker's follows.
+        let Ok(client) = client.await else { return };
+        let mut client = TokioIo::new(client);
         // How the conversation ended is between the two ends.
         let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
         let (now, outcome) = (clock.now(), Outcome::Answered(101));

@@ -24,6 +24,7 @@ use super::{Client, Peer, Stream, rest};
 use crate::answer::AnswerBody;
 use crate::serve::Thread;
 use crate::strict;
+use crate::upstream::Broken;
 
 /// Requests at once on one connection; what nginx allows, and twice what load generators use.
 const STREAMS_MAX: u32 = 128;
@@ -172,12 +173,12 @@ struct Paced {
 
 impl Body for Paced {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         self.pace.asked(matches!(polled, Poll::Ready(Some(_))));
         polled

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, Version};
-use hyper::body::{Body, Incoming};
+use http::{Extensions, HeaderMap, StatusCode};
+use hyper::body::Body;
 use jiff::Timestamp;
 use traffic::{Backend, Lease};
 
@@ -14,7 +14,7 @@ use super::{Answer, Content, Fault};
 use crate::body::{Progress, RequestBody};
 use crate::headers::Head;
 use crate::serve::Thread;
-use crate::upstream::{self, ConnectError, Sender};
+use crate::upstream::{self, AnswerParts, Broken, ConnectError, Exchange};
 
 /// What a worker answered.
 pub(super) struct Received {
@@ -50,71 +50,41 @@ pub(super) async fn run(
         connecting.set(connecting.get() + took);
         connected
     };
-    let (mut sender, kept) = match thread.connections.take(backend) {
-        Some(sender) => (sender, true),
+    let (mut link, mut kept) = match thread.connections.take(backend) {
+        Some(link) => (link, true),
         None => (connect().await?, false),
     };
     if kept && !head.is_idempotent() {
         // The runtime looks at its sockets once more, so that a connection that the worker has
         // closed is known to be so before a request that cannot be repeated is written to it.
         tokio::task::yield_now().await;
+        if !link.is_quiet() {
+            (link, kept) = (connect().await?, false);
+        }
     }
-    let whole = body.as_ref().and_then(RequestBody::copy);
-    let original = body.take().expect("an attempt is made with a body at hand");
-    let replayable = whole.is_some();
-    let (to_send, progress) = match whole {
-        Some(copy) => {
-            *body = Some(original);
-            let progress = copy.progress();
-            (copy, progress)
-        }
-        None => {
-            let progress = original.progress();
-            (original, progress)
-        }
-    };
-    let mut request = head.request(to_send);
-    let mut fresh = !kept;
+    let watched = head.is_idempotent().then_some(&**backend);
     loop {
-        let watched = head.is_idempotent().then_some(&**backend);
-        match exchange(thread, &mut sender, request, &progress, watched).await {
-            Ok(response) => {
-                let received = receive(thread, lease, head, sender, response).await?;
+        let progress = body.as_ref().expect("an attempt is made with a body at hand").progress();
+        let rest = body.take_if(|body| !body.is_whole());
+        let mut exchange = link.send(head, body.as_ref(), rest);
+        match answer(thread, &mut exchange, &progress, watched).await {
+            Ok(parts) => {
+                let received = receive(thread, lease, head, exchange, parts).await?;
                 return Ok(Received { connect: connecting.get(), ..received });
             }
-            Err(Unanswered::Returned(returned, cause)) => {
-                request = *returned;
-                if fresh {
-                    if !replayable {
-                        *body = Some(request.into_body());
-                    }
-                    return Err(Fault::Unsent(cause));
+            Err(Unanswered::Broken(Broken::Unwritten)) => {
+                if body.is_none() {
+                    *body = exchange.into_rest();
+                }
+                if !kept {
+                    return Err(Fault::Unsent(Broken::Unwritten.to_string()));
                 }
                 // A kept connection had been closed meanwhile: that says nothing of the worker.
-                sender = match connect().await {
-                    Ok(sender) => sender,
-                    Err(fault) => {
-                        if !replayable {
-                            *body = Some(request.into_body());
-                        }
-                        return Err(fault);
-                    }
-                };
-                fresh = true;
+                (link, kept) = (connect().await?, false);
             }
-            Err(Unanswered::Failed(fault)) => return Err(fault),
+            Err(Unanswered::Broken(broken)) => return Err(blame(&progress, &broken)),
+            Err(Unanswered::Given(fault)) => return Err(fault),
         }
-    }
-}
-
-impl Head {
-    fn request(&self, body: RequestBody) -> Request<RequestBody> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        *request.version_mut() = Version::HTTP_11;
-        request
     }
 }
 
@@ -124,40 +94,36 @@ fn not_connected(error: ConnectError) -> Fault {
 
 /// Why a request that was handed to a connection has no answer.
 enum Unanswered {
-    /// Not a byte of it was written; here it is again.
-    Returned(Box<Request<RequestBody>>, String),
-    Failed(Fault),
+    /// The connection.
+    Broken(Broken),
+    /// It was not waited for any longer.
+    Given(Fault),
 }
 
 /// Sends the request and waits for the head of the answer. The time a worker may take counts from
 /// the last of the request.
-async fn exchange(
+async fn answer(
     thread: &Thread,
-    sender: &mut Sender,
-    request: Request<RequestBody>,
+    exchange: &mut Exchange,
     progress: &Rc<Progress>,
     watched: Option<&Backend>,
-) -> Result<Response<Incoming>, Unanswered> {
+) -> Result<AnswerParts, Unanswered> {
     let patience = thread.config().first_byte_timeout;
     let mut now = thread.clock.now();
     progress.moved_at.set(now);
-    let mut answered = std::pin::pin!(sender.send(request));
     loop {
         let moved_at = progress.moved_at.get();
         let deadline = moved_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
         tokio::select! {
             biased;
-            answer = &mut answered => {
-                return answer.map_err(|mut error| match error.take_message() {
-                    Some(request) => Unanswered::Returned(Box::new(request), cause(&error.into_error())),
-                    None => Unanswered::Failed(blame(progress, &error.into_error())),
-                });
+            answer = std::future::poll_fn(|cx| exchange.poll_head(cx)) => {
+                return answer.map_err(Unanswered::Broken);
             }
             () = thread.clock.sleep(look_after(watched, deadline, now)) => {
                 now = thread.clock.now();
                 if watched.is_some_and(Backend::is_given_up) {
                     let cause = "fails its probes with the request unanswered".to_owned();
-                    return Err(Unanswered::Failed(Fault::Broke(cause)));
+                    return Err(Unanswered::Given(Fault::Broke(cause)));
                 }
                 if now < deadline {
                     continue;
@@ -168,7 +134,7 @@ async fn exchange(
                     } else {
                         Fault::TooSlow
                     };
-                    return Err(Unanswered::Failed(slow));
+                    return Err(Unanswered::Given(slow));
                 }
             }
         }
@@ -185,24 +151,12 @@ fn look_after(watched: Option<&Backend>, deadline: Timestamp, now: Timestamp) ->
 }
 
 /// Whose fault a broken exchange is.
-fn blame(progress: &Progress, error: &hyper::Error) -> Fault {
-    match progress.fault.get() {
-        Some(fault) => Fault::Client(fault.into()),
-        None if upstream::is_unacknowledged(error) => {
-            Fault::Unsent("took no request: its queue of connections is full".to_owned())
-        }
-        None => Fault::Broke(cause(error)),
+fn blame(progress: &Progress, broken: &Broken) -> Fault {
+    match (progress.fault.get(), broken) {
+        (Some(fault), _) => Fault::Client(fault.into()),
+        (None, Broken::Unacknowledged) => Fault::Unsent(broken.to_string()),
+        (None, _) => Fault::Broke(broken.to_string()),
     }
-}
-
-fn cause(error: &hyper::Error) -> String {
-    if let Some(fault) = upstream::fault_of(error) {
-        return fault.text.to_owned();
-    }
-    if error.is_parse() {
-        return format!("did not answer in HTTP/1.1 ({error})");
-    }
-    "closed the connection before answering".to_owned()
 }
 
 /// Takes the answer: whole if it is short and says how long it is, so that a worker that dies
@@ -211,36 +165,34 @@ async fn receive(
     thread: &Thread,
     lease: &Lease,
     head: &Head,
-    sender: Sender,
-    mut response: Response<Incoming>,
+    mut exchange: Exchange,
+    parts: AnswerParts,
 ) -> Result<Received, Fault> {
-    let to_worker = hyper::upgrade::on(&mut response);
-    let (parts, mut incoming) = response.into_parts();
-    let content = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+    let AnswerParts { status, headers, extensions, length, .. } = parts;
+    let content = if status == StatusCode::SWITCHING_PROTOCOLS {
         if head.upgrade.is_none() {
             return Err(Fault::Broke("changed protocol without being asked to".to_owned()));
         }
-        Content::Tunnel(to_worker)
-    } else if incoming.size_hint().exact().is_some_and(RequestBody::can_be_held) {
-        let bytes = hold(&mut incoming, thread.config().first_byte_timeout, thread).await?;
-        thread.connections.give_back(lease.backend(), sender);
+        Content::Tunnel(exchange.into_tunnel())
+    } else if length.is_some_and(RequestBody::can_be_held) {
+        let bytes = hold(&mut exchange, thread.config().first_byte_timeout, thread).await?;
+        thread.connections.give_back(lease.backend(), exchange);
         Content::Held(bytes)
     } else {
-        Content::Streamed(incoming, sender)
+        Content::Streamed(exchange)
     };
-    let (status, headers, extensions) = (parts.status, parts.headers, parts.extensions);
     Ok(Received { status, headers, extensions, content, connect: Duration::ZERO })
 }
 
-async fn hold(incoming: &mut Incoming, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {
+async fn hold(exchange: &mut Exchange, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {
     let mut whole = BytesMut::new();
-    while !incoming.is_end_stream() {
-        let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *incoming).poll_frame(cx));
+    while !exchange.is_end_stream() {
+        let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *exchange).poll_frame(cx));
         let frame = thread.clock.timeout(patience, next).await.map_err(|_| Fault::TooSlow)?;
         match frame {
             Some(Ok(frame)) => {
                 let Ok(bytes) = frame.into_data() else { continue };
-                if whole.is_empty() && incoming.is_end_stream() {
+                if whole.is_empty() && exchange.is_end_stream() {
                     return Ok(bytes);
                 }
                 whole.extend_from_slice(&bytes);

@@ -1,9 +1,5 @@
 //! A worker's answer's head, line by line; what is wrong with it becomes a 502.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU8};
-
 use super::framer::{Body, Head, Limits};
 use super::length::{Framing, Length};
 use super::request::{BAD_FIELD, FOLDED};
@@ -14,42 +10,14 @@ const INTERIM_MAX: u8 = 32;
 /// The parser behind has room for this many fields.
 const FIELDS_MAX: u32 = 100;
 
-/// What both users of a connection to a worker know of it: who sends, and what is received. One
-/// thread uses it, but the parser wants its socket to be able to go to another.
+/// What is awaited on a connection to a worker, and what an answer's head has said so far.
 #[derive(Debug, Default)]
-pub(crate) struct Wire {
-    /// Set for each request, and gone with its final answer.
-    awaited: AtomicBool,
-    /// Whether the answer has no body because the request is a `HEAD`.
-    bodiless: AtomicBool,
-    /// Whether something came that was no answer: no further request may be sent.
-    tainted: AtomicBool,
-    interim: AtomicU8,
-}
-
-impl Wire {
-    /// A request goes out.
-    pub(crate) fn ask(&self, is_head: bool) {
-        self.bodiless.store(is_head, Relaxed);
-        self.interim.store(0, Relaxed);
-        self.awaited.store(true, Relaxed);
-    }
-
-    /// Something was wrong with what came.
-    pub(crate) fn taint(&self) {
-        self.tainted.store(true, Relaxed);
-    }
-
-    /// Whether something was wrong.
-    pub(crate) fn is_tainted(&self) -> bool {
-        self.tainted.load(Relaxed)
-    }
-}
-
-/// What an answer's head has said so far.
-#[derive(Debug)]
 pub(crate) struct AnswerHead {
-    wire: Arc<Wire>,
+    /// Set for each request, and gone with its final answer.
+    awaited: bool,
+    /// Whether the answer has no body because the request is a `HEAD`.
+    bodiless: bool,
+    interim: u8,
     status: u16,
     is_http_1_0: bool,
     fields: u32,
@@ -62,8 +30,9 @@ const LONG_HEAD: Fault = Fault::bad("head_too_long", "answered with too long a h
 const INTERIM: Fault = Fault::bad("too_many_interim", "answered with 1xx again and again");
 
 impl AnswerHead {
-    pub(crate) fn new(wire: Arc<Wire>) -> Self {
-        Self { wire, status: 0, is_http_1_0: false, fields: 0, framing: Framing::default() }
+    /// A request goes out.
+    pub(crate) fn ask(&mut self, is_head: bool) {
+        *self = Self { awaited: true, bodiless: is_head, ..Self::default() };
     }
 
     fn status_line(&mut self, line: &[u8]) -> Result<(), Fault> {
@@ -87,7 +56,7 @@ impl AnswerHead {
 
 impl Head for AnswerHead {
     fn begin(&mut self, _first: u8) -> Result<(), Fault> {
-        if self.wire.awaited.load(Relaxed) { Ok(()) } else { Err(UNASKED) }
+        if self.awaited { Ok(()) } else { Err(UNASKED) }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
@@ -107,20 +76,22 @@ impl Head for AnswerHead {
     }
 
     fn end(&mut self) -> Result<Body, Fault> {
-        let Self { wire, status, is_http_1_0, framing, .. } =
-            std::mem::replace(self, Self::new(Arc::clone(&self.wire)));
+        let (status, is_http_1_0) = (std::mem::take(&mut self.status), self.is_http_1_0);
+        let framing = std::mem::take(&mut self.framing);
+        self.fields = 0;
         if (100..200).contains(&status) && status != 101 {
-            if wire.interim.fetch_add(1, Relaxed) >= INTERIM_MAX {
+            self.interim += 1;
+            if self.interim > INTERIM_MAX {
                 return Err(INTERIM);
             }
             return Ok(Body::Bytes { length: 0, switch: false });
         }
-        wire.awaited.store(false, Relaxed);
+        self.awaited = false;
         if status == 101 {
             return Ok(Body::UntilClose);
         }
         let length = framing.settle(is_http_1_0)?;
-        if wire.bodiless.load(Relaxed) || matches!(status, 204 | 304) {
+        if self.bodiless || matches!(status, 204 | 304) {
             return Ok(Body::Bytes { length: 0, switch: false });
         }
         Ok(match length {

@@ -31,6 +31,16 @@ enum At {
     DataEndLf,
 }
 
+/// What some bytes of a chunked body are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    Data,
+    /// Sizes, extensions and line ends.
+    Framing,
+    /// The same, up to the end of the last chunk's line.
+    Last,
+}
+
 /// A chunked body under way, up to its trailer section.
 #[derive(Debug)]
 pub(super) struct Chunks {
@@ -44,27 +54,26 @@ impl Chunks {
         Self { at: At::Size(0), size: 0, extension_bytes: 0 }
     }
 
-    /// Takes bytes up to the end of the last chunk's line, and tells how many that were and
-    /// whether they were the last. On a fault the bytes before it are counted.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, Result<bool, Fault>) {
-        let mut taken = 0;
-        while let Some(&byte) = bytes.get(taken) {
-            if let At::Data(left) = self.at {
-                let here = u64::try_from(bytes.len() - taken).unwrap_or(u64::MAX).min(left);
-                taken += usize::try_from(here).expect("no more than a slice has");
-                self.at = if here == left { At::DataEnd } else { At::Data(left - here) };
-                continue;
-            }
+    /// Takes the next piece of some bytes, and tells how long it is. On a fault the bytes before it
+    /// are counted.
+    pub(super) fn piece(&mut self, bytes: &[u8]) -> (usize, Result<Piece, Fault>) {
+        if let At::Data(left) = self.at {
+            let here = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(left);
+            self.at = if here == left { At::DataEnd } else { At::Data(left - here) };
+            return (usize::try_from(here).expect("no more than a slice has"), Ok(Piece::Data));
+        }
+        for (taken, &byte) in bytes.iter().enumerate() {
             match self.step(byte) {
                 Ok(at) => self.at = at,
                 Err(fault) => return (taken, Err(fault)),
             }
-            taken += 1;
-            if self.at == At::Data(0) {
-                return (taken, Ok(true));
+            match self.at {
+                At::Data(0) => return (taken + 1, Ok(Piece::Last)),
+                At::Data(_) => return (taken + 1, Ok(Piece::Framing)),
+                _ => {}
             }
         }
-        (taken, Ok(false))
+        (bytes.len(), Ok(Piece::Framing))
     }
 
     fn step(&mut self, byte: u8) -> Result<At, Fault> {
@@ -107,8 +116,21 @@ impl Chunks {
 mod tests {
     use super::*;
 
+    /// Whether the bytes reach the end of the last chunk's line, and how long they are up to there.
+    fn run(chunks: &mut Chunks, bytes: &[u8]) -> Result<(usize, bool), Fault> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let (length, piece) = chunks.piece(&bytes[taken..]);
+            taken += length;
+            if piece? == Piece::Last {
+                return Ok((taken, true));
+            }
+        }
+        Ok((taken, false))
+    }
+
     fn take(body: &str) -> Result<bool, Fault> {
-        Chunks::new().take(body.as_bytes()).1
+        run(&mut Chunks::new(), body.as_bytes()).map(|(_, done)| done)
     }
 
     #[test]
@@ -154,9 +176,9 @@ mod tests {
             let mut rest = &body[..];
             let done = loop {
                 let piece = &rest[..size.min(rest.len())];
-                let (taken, done) = chunks.take(piece);
+                let (taken, done) = run(&mut chunks, piece).unwrap();
                 rest = &rest[taken..];
-                if done.unwrap() {
+                if done {
                     break rest;
                 }
             };

@@ -1,6 +1,6 @@
 //! Message after message in a stream of bytes: heads line by line, bodies by their framing.
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Piece};
 use super::{Fault, bytes};
 
 /// A trailer section is a few checksums; longer ones are an attack on memory.
@@ -29,6 +29,19 @@ pub(crate) enum Body {
     Chunked { switch: bool },
     /// With whatever comes until the connection closes.
     UntilClose,
+}
+
+/// What some bytes of a message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A whole head.
+    Head,
+    /// Of a body's content.
+    Data,
+    /// Of its framing.
+    Framing,
+    /// A line of the trailer section, or its end.
+    Trailer,
 }
 
 /// Judges a head.
@@ -69,7 +82,7 @@ enum At {
 /// Finds the messages in a stream.
 #[derive(Debug)]
 pub(crate) struct Framer<H> {
-    pub(super) head: H,
+    pub(crate) head: H,
     limits: Limits,
     at: At,
     /// Of bytes given before and not clean: how many belong to lines that were judged.
@@ -89,7 +102,7 @@ pub(super) struct Checked {
 }
 
 impl<H: Head> Framer<H> {
-    pub(super) fn new(head: H, limits: Limits) -> Self {
+    pub(crate) fn new(head: H, limits: Limits) -> Self {
         Self { head, limits, at: At::Head, judged: 0, searched: 0, heads: 0 }
     }
 
@@ -104,8 +117,22 @@ impl<H: Head> Framer<H> {
     }
 
     /// Whether the stream stands before or in a head.
-    pub(super) fn is_at_head(&self) -> bool {
+    pub(crate) fn is_at_head(&self) -> bool {
         matches!(self.at, At::Head)
+    }
+
+    /// How many bytes of content the message under way still has, where its head has said it.
+    pub(crate) fn length_left(&self) -> Option<u64> {
+        match self.at {
+            At::Head => Some(0),
+            At::Bytes { left, .. } => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more is judged.
+    pub(crate) fn is_through(&self) -> bool {
+        matches!(self.at, At::Through)
     }
 
     /// Decides whether the protocol has changed.
@@ -116,51 +143,44 @@ impl<H: Head> Framer<H> {
     /// Judges bytes that follow those that were clean.
     pub(super) fn check(&mut self, bytes: &[u8]) -> Checked {
         let mut clean = 0;
-        loop {
-            let rest = &bytes[clean..];
-            if rest.is_empty() {
-                return Checked { clean, fault: None };
+        while clean < bytes.len() {
+            match self.part(&bytes[clean..]) {
+                (0, Ok(_)) => break,
+                (length, Ok(_)) => clean += length,
+                (length, Err(fault)) => return Checked { clean: clean + length, fault: Some(fault) },
             }
-            let fault = match &mut self.at {
-                At::Head => match self.head_section(rest) {
-                    Ok(0) => return Checked { clean, fault: None },
-                    Ok(length) => {
-                        clean += length;
-                        None
-                    }
-                    Err(fault) => Some(fault),
-                },
-                At::Bytes { left, switch } => {
-                    let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(*left);
-                    clean += usize::try_from(here).expect("no more than a slice has");
-                    *left -= here;
-                    if *left == 0 {
-                        self.at = after_message(*switch);
-                    }
-                    None
+        }
+        Checked { clean, fault: None }
+    }
+
+    /// Judges the beginning of bytes that follow those that were clean: how many may pass, and what
+    /// they are. None may where they are to be given again, with more behind them. On a fault the
+    /// bytes before it are counted.
+    pub(crate) fn part(&mut self, bytes: &[u8]) -> (usize, Result<Part, Fault>) {
+        if bytes.is_empty() {
+            return (0, Ok(Part::Framing));
+        }
+        match &mut self.at {
+            At::Head => whole(self.head_section(bytes), Part::Head),
+            At::Bytes { left, switch } => {
+                let here = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(*left);
+                *left -= here;
+                if *left == 0 {
+                    self.at = after_message(*switch);
                 }
-                At::Chunks { chunks, switch } => {
-                    let (taken, result) = chunks.take(rest);
-                    clean += taken;
-                    if result == Ok(true) {
-                        self.at = At::Trailers { length: 0, switch: *switch };
-                    }
-                    result.err()
-                }
-                At::Trailers { .. } => match self.trailer(rest) {
-                    Ok(0) => return Checked { clean, fault: None },
-                    Ok(length) => {
-                        clean += length;
-                        None
-                    }
-                    Err(fault) => Some(fault),
-                },
-                At::Undecided => return Checked { clean, fault: None },
-                At::Through => return Checked { clean: bytes.len(), fault: None },
-            };
-            if fault.is_some() {
-                return Checked { clean, fault };
+                (usize::try_from(here).expect("no more than a slice has"), Ok(Part::Data))
             }
+            At::Chunks { chunks, switch } => {
+                let (taken, piece) = chunks.piece(bytes);
+                if piece == Ok(Piece::Last) {
+                    self.at = At::Trailers { length: 0, switch: *switch };
+                }
+                let part = |piece| if piece == Piece::Data { Part::Data } else { Part::Framing };
+                (taken, piece.map(part))
+            }
+            At::Trailers { .. } => whole(self.trailer(bytes), Part::Trailer),
+            At::Undecided => (0, Ok(Part::Framing)),
+            At::Through => (bytes.len(), Ok(Part::Data)),
         }
     }
 
@@ -224,6 +244,14 @@ impl<H: Head> Framer<H> {
         let end = from + found;
         (self.judged, self.searched) = (end + 1, 0);
         bytes[start..end].strip_suffix(b"\r").map(Some).ok_or(BARE_LF)
+    }
+}
+
+/// What passes of a section that passes as a whole.
+fn whole(length: Result<usize, Fault>, part: Part) -> (usize, Result<Part, Fault>) {
+    match length {
+        Ok(length) => (length, Ok(part)),
+        Err(fault) => (0, Err(fault)),
     }
 }
 

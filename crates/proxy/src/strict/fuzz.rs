@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::Cursor;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -17,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use self::case::Case;
 use self::message::{Answer, Next};
 use super::framer::Head;
-use super::{AnswerHead, Gate, Limits, RequestHead, Wire};
+use super::{AnswerHead, Gate, Limits, RequestHead};
 use crate::edits::fuzz;
 
 #[path = "../../tests/conformance/case.rs"]
@@ -217,9 +216,9 @@ async fn answer_by_hyper(bytes: &[u8], is_head: bool) -> Option<Answer> {
 }
 
 fn check_answer(bytes: &[u8], size: usize, is_head: bool) {
-    let wire = Arc::new(Wire::default());
-    wire.ask(is_head);
-    let mut gate = Gate::new(AnswerHead::new(Arc::clone(&wire)), LIMITS);
+    let mut head = AnswerHead::default();
+    head.ask(is_head);
+    let mut gate = Gate::new(head, LIMITS);
     let passed = pass(&mut gate, bytes, size);
     let letter = message::answer(&passed, is_head);
     let whole = |answer: Option<Answer>| answer.filter(|answer| answer.body.is_some());

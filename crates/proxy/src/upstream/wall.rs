@@ -6,7 +6,6 @@
 //! bytes that nobody has acknowledged in [`PATIENCE`] were received by nobody, and the request may
 //! go elsewhere whatever its method.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -26,9 +25,8 @@ const BODY_BYTES_MAX: u64 = 16 * 1024;
 struct Unacknowledged;
 
 /// Whether a request was received by nobody.
-pub(crate) fn is_unacknowledged(error: &hyper::Error) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<Unacknowledged>())
+pub(super) fn is_unacknowledged(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Unacknowledged>())
 }
 
 /// Whether a request with this body may be behind a wall.
@@ -37,29 +35,29 @@ pub(crate) fn suits(body: &RequestBody) -> bool {
 }
 
 /// Stands until the first byte comes from the other side.
-pub(super) struct Wall<S> {
-    lift: fn(&S),
-}
+#[derive(Debug)]
+pub(super) struct Wall(());
 
-impl Wall<TcpStream> {
+impl Wall {
     /// `None` where the system has no such thing.
     #[cfg(target_os = "linux")]
     pub(super) fn build(stream: &TcpStream) -> Option<Self> {
         socket2::SockRef::from(stream).set_tcp_user_timeout(Some(PATIENCE)).ok()?;
-        // Fails only for a connection that is gone already.
-        Some(Self { lift: |stream| drop(socket2::SockRef::from(stream).set_tcp_user_timeout(None)) })
+        Some(Self(()))
     }
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn build(_stream: &TcpStream) -> Option<Self> {
         None
     }
-}
 
-impl<S> Wall<S> {
     /// The worker is there: it may take its time.
-    pub(super) fn lift(self, stream: &S) {
-        (self.lift)(stream);
+    pub(super) fn remove(self, stream: &TcpStream) {
+        // Fails only for a connection that is gone already.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(None);
+        #[cfg(not(target_os = "linux"))]
+        let _ = stream;
     }
 
     /// What the error of a connection with a wall means.
@@ -79,8 +77,10 @@ mod tests {
     use clock::Clock;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    use super::super::handshake;
+    use super::super::Broken;
+    use super::super::link::{Duplex, Io, Link};
     use super::*;
+    use crate::headers::Head;
 
     /// Takes what it is given, and then breaks as a connection does that nobody acknowledged.
     #[derive(Default)]
@@ -123,20 +123,20 @@ mod tests {
         }
     }
 
+    impl Duplex for Deaf {}
+
     #[tokio::test]
     async fn a_request_that_nobody_acknowledged_is_known() {
         let verdict = async |wall| {
-            let local = tokio::task::LocalSet::new();
-            let asked = local.run_until(async {
-                let mut sender = handshake(Deaf::default(), wall).await.unwrap();
-                let body = RequestBody::empty(Clock::start());
-                assert!(suits(&body));
-                sender.send(http::Request::get("/").body(body).unwrap()).await
-            });
-            is_unacknowledged(&asked.await.unwrap_err().into_error())
+            let link = Link::new(Io::Other(Box::pin(Deaf::default())), wall);
+            let body = RequestBody::empty(Clock::start());
+            assert!(suits(&body));
+            let head = Head::of_our_own(http::Uri::from_static("/"), http::HeaderMap::new());
+            let mut exchange = link.send(&head, Some(&body), None);
+            std::future::poll_fn(|cx| exchange.poll_head(cx)).await.unwrap_err()
         };
-        assert!(verdict(Some(Wall { lift: |_: &Deaf| () })).await);
-        assert!(!verdict(None).await, "others have acknowledged something, perhaps");
+        assert!(matches!(verdict(Some(Wall(()))).await, Broken::Unacknowledged));
+        assert!(matches!(verdict(None).await, Broken::Closed), "others have acknowledged something, perhaps");
     }
 
     #[cfg(target_os = "linux")]
@@ -147,7 +147,7 @@ mod tests {
         let timeout = || socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
         let wall = Wall::build(&stream).unwrap();
         assert_eq!(timeout(), Some(PATIENCE));
-        wall.lift(&stream);
+        wall.remove(&stream);
         assert_eq!(timeout().unwrap_or_default(), Duration::ZERO);
     }
 }

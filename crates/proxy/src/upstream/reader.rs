@@ -1,0 +1,165 @@
+//! A worker's answers, taken out of its bytes as they come; without a socket.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, StatusCode};
+use hyper::ext::ReasonPhrase;
+
+use crate::strict::{AnswerHead, Fault, Framer, Limits, Part};
+
+/// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+/// Most heads have no more fields: their map does not grow.
+const FIELDS_EXPECTED: usize = 12;
+
+/// What comes out of a worker's bytes.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Head(AnswerParts),
+    Data(Bytes),
+    Trailers(HeaderMap),
+    /// The answer is whole.
+    End,
+}
+
+/// An answer's head.
+#[derive(Debug)]
+pub(crate) struct AnswerParts {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The reason phrase, where it is not the usual one.
+    pub(crate) extensions: Extensions,
+    /// The length of the body in bytes, where the head says it.
+    pub(crate) length: Option<u64>,
+    /// Whether the worker will take another request on this connection.
+    keeps_open: bool,
+}
+
+/// Reads one answer after the other.
+#[derive(Debug)]
+pub(super) struct Reader {
+    framer: Framer<AnswerHead>,
+    inbox: BytesMut,
+    trailers: HeaderMap,
+    /// Whether the head of the answer under way has come out.
+    in_body: bool,
+    keeps_open: bool,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        let limits = Limits { head_bytes: HEAD_BYTES_MAX };
+        Self {
+            framer: Framer::new(AnswerHead::default(), limits),
+            inbox: BytesMut::new(),
+            trailers: HeaderMap::new(),
+            in_body: false,
+            keeps_open: true,
+        }
+    }
+
+    /// A request goes out.
+    pub(super) fn ask(&mut self, is_head: bool) {
+        self.framer.head.ask(is_head);
+    }
+
+    /// Where to put bytes.
+    pub(super) fn inbox(&mut self) -> &mut BytesMut {
+        &mut self.inbox
+    }
+
+    /// Whether the next request may be sent on this connection.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.keeps_open && !self.in_body && self.framer.is_at_head() && self.inbox.is_empty()
+    }
+
+    /// What comes next; `None` while its bytes are not there.
+    ///
+    /// # Errors
+    /// When the bytes are no answer, or nobody asked for one.
+    pub(super) fn next(&mut self) -> Result<Option<Piece>, Fault> {
+        loop {
+            if self.in_body && self.framer.is_at_head() {
+                self.in_body = false;
+                return Ok(Some(Piece::End));
+            }
+            let (length, part) = self.framer.part(&self.inbox);
+            let part = part?;
+            if length == 0 {
+                return Ok(None);
+            }
+            let bytes = self.inbox.split_to(length);
+            match part {
+                Part::Head => {
+                    let head = AnswerParts { length: self.framer.length_left(), ..head(bytes.freeze()) };
+                    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                        continue;
+                    }
+                    self.in_body = true;
+                    self.keeps_open = head.keeps_open;
+                    return Ok(Some(Piece::Head(head)));
+                }
+                Part::Data => return Ok(Some(Piece::Data(bytes.freeze()))),
+                Part::Framing => {}
+                Part::Trailer if &bytes[..] == b"\r\n" => {
+                    if !self.trailers.is_empty() {
+                        return Ok(Some(Piece::Trailers(std::mem::take(&mut self.trailers))));
+                    }
+                }
+                Part::Trailer => field(&mut self.trailers, &bytes.freeze()),
+            }
+        }
+    }
+
+    /// The connection is closed; whether that ends the answer under way.
+    pub(super) fn close(&mut self) -> bool {
+        self.keeps_open = false;
+        // What is delimited in no other way is passed through to its end.
+        std::mem::take(&mut self.in_body) && self.framer.is_through()
+    }
+}
+
+/// Makes a head of its text, which has been judged.
+fn head(text: Bytes) -> AnswerParts {
+    let line_end = memchr::memchr(b'\n', &text).unwrap_or(text.len() - 1);
+    let line = text[..line_end].trim_ascii_end();
+    let status = line.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+    let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut extensions = Extensions::new();
+    let reason = line.get(13..).unwrap_or_default();
+    // Beyond ASCII nobody agrees on what it says.
+    if !reason.is_empty()
+        && reason.is_ascii()
+        && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason)
+        && let Ok(reason) = ReasonPhrase::try_from(reason)
+    {
+        extensions.insert(reason);
+    }
+    let mut headers = HeaderMap::with_capacity(FIELDS_EXPECTED);
+    let mut start = line_end + 1;
+    while let Some(length) = memchr::memchr(b'\n', &text[start..]) {
+        field(&mut headers, &text.slice(start..=start + length));
+        start += length + 1;
+    }
+    let is_http_1_0 = line.starts_with(b"HTTP/1.0");
+    let says = |option: &str| {
+        let values = headers.get_all(CONNECTION).iter();
+        let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+        options.any(|said| said.trim().eq_ignore_ascii_case(option))
+    };
+    let keeps_open = if is_http_1_0 { says("keep-alive") } else { !says("close") };
+    AnswerParts { status, headers, extensions, length: None, keeps_open }
+}
+
+/// Adds the field of a line, which has been judged; an empty line has none.
+fn field(headers: &mut HeaderMap, line: &Bytes) {
+    let Some(colon) = memchr::memchr(b':', line) else { return };
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let value = &line[colon + 1..];
+    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    let value = HeaderValue::from_maybe_shared(line.slice(colon + 1 + start..colon + 1 + end));
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), value) {
+        headers.append(name, value);
+    }
+}
