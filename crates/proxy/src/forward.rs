@@ -196,7 +196,12 @@ fn respond(refusal: Refusal, turn: Turn, request_id: Option<&HeaderValue>) -> Re
 
 /// 32 hexadecimal digits: nobody meets two equal ones.
 fn new_request_id(random: &RefCell<Pcg64>) -> HeaderValue {
-    let mut random = random.borrow_mut();
-    let id = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
-    HeaderValue::from_str(&id).expect("hexadecimal digits are visible ASCII")
+    let mut bits = [0; 16];
+    random.borrow_mut().fill_bytes(&mut bits);
+    let digit = |bits: u8| b"0123456789abcdef"[usize::from(bits & 15)];
+    let mut id = [0; 32];
+    for (pair, byte) in id.chunks_exact_mut(2).zip(bits) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte)]);
+    }
+    HeaderValue::from_bytes(&id).expect("hexadecimal digits are visible ASCII")
 }

@@ -1,8 +1,8 @@
 //! What may pass: hop-by-hop fields go, forwarding fields come, the rest is kept.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, MAX_FORWARDS,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -10,25 +10,10 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use crate::refusal::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Fields that concern one connection (RFC 9110, 7.6.1), and what goes with an upgrade to h2c,
-/// which is not passed on.
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-authentication-info"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("http2-settings"),
-];
-
+/// Most requests' fields fit, ours included.
+const LINES_BYTES_EXPECTED: usize = 1_024;
 /// A client's own request id is kept up to this length; longer ones are noise in logs.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
@@ -51,17 +36,38 @@ pub(crate) struct Hop<'a> {
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
+    /// The fields' lines, each with its end.
+    pub(crate) fields: Vec<u8>,
+    /// How long the body is, as the fields say.
+    pub(crate) framing: Framing,
     /// The protocol that the client wants to change to.
     pub(crate) upgrade: Option<HeaderValue>,
     pub(crate) request_id: HeaderValue,
 }
 
+/// What a head says of its body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Nothing: there is none, unless the client came by HTTP/2.
+    Unsaid,
+    Length,
+    Chunked,
+}
+
 impl Head {
     /// A `GET` that no client asked for.
-    pub(crate) fn of_our_own(uri: Uri, headers: HeaderMap) -> Self {
+    pub(crate) fn of_our_own(uri: Uri, fields: &[(&str, &str)]) -> Self {
+        let mut lines = Lines(Vec::new());
+        fields.iter().for_each(|(name, value)| lines.put(name, value.as_bytes()));
         let request_id = HeaderValue::from_static("");
-        Self { method: Method::GET, uri, headers, upgrade: None, request_id }
+        Self {
+            method: Method::GET,
+            uri,
+            fields: lines.0,
+            framing: Framing::Unsaid,
+            upgrade: None,
+            request_id,
+        }
     }
 
     /// Whether sending it twice does no more than sending it once (RFC 9110, 9.2.2).
@@ -72,56 +78,157 @@ impl Head {
 
 /// Makes the head that a worker sees of the one that a client sent.
 pub(crate) fn forward(parts: http::request::Parts, hop: Hop<'_>) -> Result<Head, Refusal> {
-    let http::request::Parts { method, uri, version, mut headers, .. } = parts;
+    let http::request::Parts { method, uri, version, headers, .. } = parts;
     if method == Method::CONNECT {
         return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "connect", "CONNECT is for forward proxies"));
     }
-    let host = host_of(&uri, version, &headers)?.unwrap_or_else(|| hop.own_host.clone());
+    let host = host_of(&uri, version, &headers)?;
+    let host = host.as_ref().unwrap_or(hop.own_host);
     let uri = origin_form(&method, uri)?;
     let upgrade = wanted_upgrade(version, &headers);
-    last_hop(&method, &mut headers)?;
-    let chunked = headers.contains_key(TRANSFER_ENCODING);
-    let takes_trailers = wants_trailers(&headers);
-    strip(&mut headers);
-    // The server side has already said `100 Continue`, or will when the body is first read.
-    headers.remove(EXPECT);
-    if chunked {
-        // A body of unknown length is dropped from methods that seldom have one, unless it is said.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    let hops_left = last_hop(&method, &headers)?;
+    let nominated = nominated(&headers);
+    let mut lines = Lines(Vec::with_capacity(LINES_BYTES_EXPECTED));
+    lines.put("host", host.as_bytes());
+    let Carried { framing, takes_trailers, has_proto, has_host, own_id } =
+        carry_over(&mut lines, &headers, &nominated, &hop, hops_left.is_some());
+    if let Some(hops) = hops_left {
+        lines.put("max-forwards", hops.to_string().as_bytes());
+    }
+    if framing == Framing::Chunked {
+        lines.put("transfer-encoding", b"chunked");
     }
     if let Some(protocol) = &upgrade {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, protocol.clone());
+        lines.put("connection", b"upgrade");
+        lines.put("upgrade", protocol.as_bytes());
     } else if takes_trailers {
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+        lines.put("connection", b"te");
+        lines.put("te", b"trailers");
     }
-    say_who_asked(&mut headers, &hop, &host);
-    let received_by = match version {
-        Version::HTTP_2 => "2.0 autoscale",
-        Version::HTTP_10 => "1.0 autoscale",
-        _ => "1.1 autoscale",
+    let earlier = |name: HeaderName, is_believed: bool| {
+        (is_believed && !nominated.contains(&name)).then(|| headers.get_all(name)).into_iter().flatten()
     };
-    let via = append(&headers, &VIA, &HeaderValue::from_static(received_by));
-    headers.insert(VIA, via);
-    headers.insert(HOST, host);
-    let own_id = headers.get(X_REQUEST_ID).filter(|id| id.to_str().is_ok_and(is_request_id)).cloned();
-    let request_id = own_id.unwrap_or(hop.new_request_id);
-    headers.insert(X_REQUEST_ID, request_id.clone());
-    Ok(Head { method, uri, headers, upgrade, request_id })
+    lines.put_list("x-forwarded-for", earlier(X_FORWARDED_FOR, true), &[hop.client.as_bytes()]);
+    if !has_proto {
+        lines.put("x-forwarded-proto", hop.scheme.as_bytes());
+    }
+    if !has_host {
+        lines.put("x-forwarded-host", host.as_bytes());
+    }
+    // A host may hold what is special here, so it is always quoted; it never holds a quote.
+    let (who, scheme) = (hop.forwarded_for.as_bytes(), hop.scheme.as_bytes());
+    let element = [who, b";host=\"", host.as_bytes(), b"\";proto=", scheme];
+    lines.put_list("forwarded", earlier(FORWARDED, hop.is_trusted), &element);
+    let received_by: &[u8] = match version {
+        Version::HTTP_2 => b"2.0 autoscale",
+        Version::HTTP_10 => b"1.0 autoscale",
+        _ => b"1.1 autoscale",
+    };
+    lines.put_list("via", earlier(VIA, true), &[received_by]);
+    let request_id = own_id.cloned().unwrap_or(hop.new_request_id);
+    lines.put("x-request-id", request_id.as_bytes());
+    Ok(Head { method, uri, fields: lines.0, framing, upgrade, request_id })
+}
+
+/// What was seen of a client's fields while they were carried over.
+struct Carried<'a> {
+    framing: Framing,
+    takes_trailers: bool,
+    has_proto: bool,
+    has_host: bool,
+    own_id: Option<&'a HeaderValue>,
+}
+
+/// Writes the fields that pass as they came.
+fn carry_over<'a>(
+    lines: &mut Lines,
+    headers: &'a HeaderMap,
+    nominated: &[HeaderName],
+    hop: &Hop<'_>,
+    counts_hops: bool,
+) -> Carried<'a> {
+    let mut seen = Carried {
+        framing: Framing::Unsaid,
+        takes_trailers: false,
+        has_proto: false,
+        has_host: false,
+        own_id: None,
+    };
+    for (name, value) in headers {
+        // Framing is ours to say, whatever `Connection` says of it.
+        match name.as_str() {
+            "transfer-encoding" => seen.framing = Framing::Chunked,
+            "te" => {
+                seen.takes_trailers |= tokens(value).any(|coding| coding.eq_ignore_ascii_case("trailers"));
+            }
+            _ => {}
+        }
+        if nominated.contains(name) {
+            continue;
+        }
+        match name.as_str() {
+            // The server side has already said `100 Continue`, or will when the body is first read.
+            "expect" => continue,
+            // Written by us.
+            "host" | "via" | "x-forwarded-for" | "forwarded" => continue,
+            "max-forwards" if counts_hops => continue,
+            name if is_hop_by_hop(name) => continue,
+            "content-length" if seen.framing == Framing::Unsaid => seen.framing = Framing::Length,
+            "x-forwarded-proto" if hop.is_trusted => seen.has_proto = true,
+            "x-forwarded-host" if hop.is_trusted => seen.has_host = true,
+            "x-forwarded-proto" | "x-forwarded-host" => continue,
+            "x-request-id" => {
+                seen.own_id = seen.own_id.or_else(|| Some(value).filter(|id| is_request_id(id)));
+                continue;
+            }
+            _ => {}
+        }
+        lines.put(name.as_str(), value.as_bytes());
+    }
+    seen
+}
+
+/// Fields as they are written.
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn put(&mut self, name: &str, value: &[u8]) {
+        self.add(name.as_bytes());
+        self.add(b": ");
+        self.add(value);
+        self.add(b"\r\n");
+    }
+
+    /// One line of all values that came and one of ours, which is given in pieces.
+    fn put_list<'a>(&mut self, name: &str, earlier: impl Iterator<Item = &'a HeaderValue>, last: &[&[u8]]) {
+        self.add(name.as_bytes());
+        self.add(b": ");
+        for value in earlier {
+            self.add(value.as_bytes());
+            self.add(b", ");
+        }
+        last.iter().for_each(|piece| self.add(piece));
+        self.add(b"\r\n");
+    }
 }
 
 /// Makes the headers that a client sees of those that a worker sent.
 pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &HeaderValue) {
-    let protocol = headers.get(UPGRADE).cloned();
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // Its length was how the worker framed it; ours is another connection's framing.
+    let protocol = headers.get(UPGRADE).filter(|_| status == StatusCode::SWITCHING_PROTOCOLS).cloned();
+    if status == StatusCode::NO_CONTENT || headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9110, 8.6: must not be there. Or it was how the worker framed the body; ours is
+        // another connection's framing.
         headers.remove(CONTENT_LENGTH);
     }
-    strip(headers);
-    if status == StatusCode::NO_CONTENT {
-        // RFC 9110, 8.6: must not be there.
-        headers.remove(CONTENT_LENGTH);
+    let mut gone = nominated(headers);
+    // Few fields came, and fewer of them go: to compare names costs less than to look for each.
+    gone.extend(headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned());
+    for name in gone {
+        headers.remove(name);
     }
     if status == StatusCode::SWITCHING_PROTOCOLS {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -132,33 +239,45 @@ pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &H
     headers.entry(X_REQUEST_ID).or_insert_with(|| request_id.clone());
 }
 
-/// Names the client, and those before it, to the worker.
-fn say_who_asked(headers: &mut HeaderMap, hop: &Hop<'_>, host: &HeaderValue) {
-    let list = append(headers, &X_FORWARDED_FOR, hop.client);
-    headers.insert(X_FORWARDED_FOR, list);
-    let keep = |headers: &HeaderMap, name: &HeaderName| hop.is_trusted && headers.contains_key(name);
-    if !keep(headers, &X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.scheme));
-    }
-    if !keep(headers, &X_FORWARDED_HOST) {
-        headers.insert(X_FORWARDED_HOST, host.clone());
-    }
-    // A host may hold what is special here, so it is always quoted; it never holds a quote.
-    let host = host.to_str().unwrap_or_default();
-    let element = format!("{};host=\"{host}\";proto={}", hop.forwarded_for, hop.scheme);
-    let Ok(element) = HeaderValue::try_from(element) else { return };
-    let list = if hop.is_trusted { append(headers, &FORWARDED, &element) } else { element };
-    headers.insert(FORWARDED, list);
+/// Whether a field concerns one connection (RFC 9110, 7.6.1).
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// The fields that `Connection` names as such, besides those that always are. Naming the host or
+/// the length would change what the message is and whom it is for.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let options = headers.get_all(CONNECTION).iter().flat_map(tokens);
+    let is_usual = |option: &&str| {
+        ["keep-alive", "close", "upgrade"].iter().any(|usual| usual.eq_ignore_ascii_case(option))
+    };
+    options
+        .filter(|option| !is_usual(option))
+        .filter_map(|option| HeaderName::from_bytes(option.as_bytes()).ok())
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect()
 }
 
 /// RFC 9110, 7.6.2: counts hops down, and answers in place of whoever is beyond the last.
-fn last_hop(method: &Method, headers: &mut HeaderMap) -> Result<(), Refusal> {
+fn last_hop(method: &Method, headers: &HeaderMap) -> Result<Option<u32>, Refusal> {
     if !matches!(*method, Method::OPTIONS | Method::TRACE) {
-        return Ok(());
+        return Ok(None);
     }
     let Some(left) = headers.get(MAX_FORWARDS).and_then(|hops| hops.to_str().ok()?.parse::<u32>().ok())
     else {
-        return Ok(());
+        return Ok(None);
     };
     let Some(fewer) = left.checked_sub(1) else {
         let text = "no further hop is allowed, and this one has no more to say";
@@ -168,17 +287,11 @@ fn last_hop(method: &Method, headers: &mut HeaderMap) -> Result<(), Refusal> {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "last_hop", text)
         });
     };
-    headers.insert(MAX_FORWARDS, HeaderValue::from(fewer));
-    Ok(())
+    Ok(Some(fewer))
 }
 
-/// Whether the client understands trailers.
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    headers.get_all(TE).iter().flat_map(tokens).any(|coding| coding.eq_ignore_ascii_case("trailers"))
-}
-
-fn is_request_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX
+fn is_request_id(id: &HeaderValue) -> bool {
+    id.to_str().is_ok_and(|id| !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX)
 }
 
 /// The host that the request is for: an absolute URI's, else the one `Host` field's.
@@ -228,37 +341,8 @@ fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> 
     (wanted && !is_h2c).then(|| protocol.clone())
 }
 
-/// Removes the fields of one connection: those known, and those that `Connection` names.
-fn strip(headers: &mut HeaderMap) {
-    let named = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(tokens)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        // Naming these would change what the message is and whom it is for.
-        .filter(|name| *name != HOST && *name != CONTENT_LENGTH);
-    // Few fields came, and fewer of them go: to compare names costs less than to look for each.
-    let known = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned();
-    let gone: Vec<HeaderName> = named.chain(known).collect();
-    for name in gone {
-        headers.remove(name);
-    }
-}
-
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
-}
-
-/// All values of `name` with `last` at the end, as one list.
-fn append(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> HeaderValue {
-    let mut list = Vec::new();
-    for value in headers.get_all(name).iter().chain([last]) {
-        if !list.is_empty() {
-            list.extend_from_slice(b", ");
-        }
-        list.extend_from_slice(value.as_bytes());
-    }
-    HeaderValue::from_bytes(&list).unwrap_or_else(|_| last.clone())
 }
 
 #[cfg(test)]
@@ -286,8 +370,18 @@ mod tests {
         http::Request::builder().uri(target).header("host", "shop.test")
     }
 
-    fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-        headers.get(name).map(|value| value.to_str().unwrap())
+    /// A field's value, which must be there once.
+    fn value(head: &Head, name: &str) -> Option<String> {
+        let text = std::str::from_utf8(&head.fields).unwrap();
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let found = values.next().map(str::to_owned);
+        assert_eq!(values.next(), None, "{name} is there twice");
+        found
+    }
+
+    /// Whether a field's value is this.
+    fn says(head: &Head, name: &str, expected: &str) -> bool {
+        value(head, name).as_deref() == Some(expected)
     }
 
     #[test]
@@ -302,28 +396,28 @@ mod tests {
             .header("x-forwarded-for", "2.2.2.2")
             .header("x-forwarded-host", "forged.test")
             .header("accept", "*/*");
-        let headers = head(request).unwrap().headers;
+        let head = head(request).unwrap();
         for gone in ["keep-alive", "x-secret", "proxy-authorization"] {
-            assert_eq!(value(&headers, gone), None, "{gone}");
+            assert_eq!(value(&head, gone), None, "{gone}");
         }
-        assert_eq!(value(&headers, "host"), Some("shop.test"), "cannot be named away");
-        assert_eq!(value(&headers, "accept"), Some("*/*"));
-        assert_eq!(value(&headers, "x-forwarded-for"), Some("1.1.1.1, 2.2.2.2, 10.0.0.9"));
-        assert_eq!(value(&headers, "x-forwarded-host"), Some("shop.test"));
-        assert_eq!(value(&headers, "x-forwarded-proto"), Some("http"));
-        assert_eq!(value(&headers, "x-request-id"), Some("new"));
-        assert_eq!(value(&headers, "forwarded"), Some("for=10.0.0.9;host=\"shop.test\";proto=http"));
-        assert_eq!((value(&headers, "te"), value(&headers, "connection")), (Some("trailers"), Some("te")));
-        assert_eq!(value(&headers, "via"), Some("1.1 autoscale"));
+        assert!(says(&head, "host", "shop.test"), "cannot be named away");
+        assert!(says(&head, "accept", "*/*"));
+        assert!(says(&head, "x-forwarded-for", "1.1.1.1, 2.2.2.2, 10.0.0.9"));
+        assert!(says(&head, "x-forwarded-host", "shop.test"));
+        assert!(says(&head, "x-forwarded-proto", "http"));
+        assert!(says(&head, "x-request-id", "new"));
+        assert!(says(&head, "forwarded", "for=10.0.0.9;host=\"shop.test\";proto=http"));
+        assert!(says(&head, "te", "trailers") && says(&head, "connection", "te"));
+        assert!(says(&head, "via", "1.1 autoscale"));
     }
 
     #[test]
     fn hops_are_counted_down() {
         let hops = |method: &str, hops: &str| head(get("/").method(method).header("max-forwards", hops));
-        assert_eq!(value(&hops("TRACE", "2").unwrap().headers, "max-forwards"), Some("1"));
+        assert!(says(&hops("TRACE", "2").unwrap(), "max-forwards", "1"));
         assert_eq!(hops("TRACE", "0").unwrap_err().status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(hops("OPTIONS", "0").unwrap_err().status, StatusCode::OK);
-        assert_eq!(value(&hops("GET", "0").unwrap().headers, "max-forwards"), Some("0"));
+        assert!(says(&hops("GET", "0").unwrap(), "max-forwards", "0"));
     }
 
     #[test]
@@ -336,10 +430,8 @@ mod tests {
     #[test]
     fn target_becomes_a_path_and_its_host_counts() {
         let absolute = head(get("http://other.test:81/x?y")).unwrap();
-        assert_eq!(
-            (absolute.uri.to_string(), value(&absolute.headers, "host")),
-            ("/x?y".into(), Some("other.test:81"))
-        );
+        assert_eq!(absolute.uri, "/x?y");
+        assert!(says(&absolute, "host", "other.test:81"));
         assert_eq!(head(get("http://other.test")).unwrap().uri, "/");
         assert_eq!(head(get("*").method("OPTIONS")).unwrap().uri, "*");
         assert_eq!(head(get("*")).unwrap_err().code, "bad_target");
@@ -352,7 +444,7 @@ mod tests {
         let bare = || http::Request::builder().uri("/");
         assert_eq!(head(bare()).unwrap_err().code, "no_host");
         let old = head(bare().version(Version::HTTP_10)).unwrap();
-        assert_eq!(value(&old.headers, "host"), Some("127.0.0.1:8000"));
+        assert!(says(&old, "host", "127.0.0.1:8000"));
     }
 
     #[test]
@@ -361,12 +453,12 @@ mod tests {
             head(get("/").header("connection", connection).header("upgrade", protocol)).unwrap()
         };
         let websocket = with("keep-alive, Upgrade", "websocket");
-        assert_eq!(value(&websocket.headers, "upgrade"), Some("websocket"));
-        assert_eq!(value(&websocket.headers, "connection"), Some("upgrade"));
+        assert!(says(&websocket, "upgrade", "websocket"));
+        assert!(says(&websocket, "connection", "upgrade"));
         assert!(!websocket.is_idempotent());
         for (connection, protocol) in [("close", "websocket"), ("Upgrade", "h2c")] {
             let plain = with(connection, protocol);
-            assert_eq!((plain.upgrade.clone(), value(&plain.headers, "upgrade")), (None, None));
+            assert_eq!((plain.upgrade.clone(), value(&plain, "upgrade")), (None, None));
         }
     }
 
@@ -378,6 +470,6 @@ mod tests {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         answer(&mut headers, StatusCode::OK, &HeaderValue::from_static("id"));
         assert_eq!(headers.len(), 1);
-        assert_eq!(value(&headers, "x-request-id"), Some("id"));
+        assert_eq!(headers["x-request-id"], "id");
     }
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use http::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Uri};
+use http::Uri;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use traffic::{Address, Backend, Matcher, ProbeCount, Probed, WorkerId};
@@ -158,12 +157,9 @@ async fn probe(clock: Clock, backend: &Backend, check: &HealthCheck) -> Probed {
             (address, _) => address.clone(),
         };
         let link = crate::upstream::open(&address, false).await.ok()?;
-        let host = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("worker"));
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, host);
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        headers.insert(USER_AGENT, HeaderValue::from_static("autoscale-probe"));
-        let head = Head::of_our_own(check.path.clone(), headers);
+        let host = address.to_string();
+        let fields = [("host", host.as_str()), ("connection", "close"), ("user-agent", "autoscale-probe")];
+        let head = Head::of_our_own(check.path.clone(), &fields);
         let mut exchange = link.send(&head, Some(&RequestBody::empty(clock)), None);
         let answer = std::future::poll_fn(|cx| exchange.poll_head(cx)).await.ok()?;
         Some(answer.status.as_u16())

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method};
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -14,7 +13,7 @@ use super::link::{Link, Tunnel};
 use super::reader::{AnswerParts, Piece};
 use super::wall;
 use crate::body::RequestBody;
-use crate::headers::Head;
+use crate::headers::{Framing, Head};
 use crate::strict::Fault;
 
 /// A body's pieces up to this size go out in one write with what frames them.
@@ -71,17 +70,20 @@ impl Exchange {
         rest: Option<RequestBody>,
     ) -> Self {
         link.reader.ask(head.method == Method::HEAD);
-        let is_said = head.headers.contains_key(TRANSFER_ENCODING);
         let has_body = whole.map_or(rest.is_some(), |whole| !whole.is_end_stream());
-        let chunked = is_said || has_body && !head.headers.contains_key(CONTENT_LENGTH);
+        let chunked = match head.framing {
+            Framing::Chunked => true,
+            Framing::Length => false,
+            Framing::Unsaid => has_body,
+        };
         let out = &mut link.outbox;
         out.clear();
         out.extend_from_slice(head.method.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
-        put_fields(out, &head.headers);
-        if chunked && !is_said {
+        out.extend_from_slice(&head.fields);
+        if chunked && head.framing == Framing::Unsaid {
             out.extend_from_slice(b"transfer-encoding: chunked\r\n");
         }
         out.extend_from_slice(b"\r\n");

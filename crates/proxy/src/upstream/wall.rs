@@ -131,7 +131,7 @@ mod tests {
             let link = Link::new(Io::Other(Box::pin(Deaf::default())), wall);
             let body = RequestBody::empty(Clock::start());
             assert!(suits(&body));
-            let head = Head::of_our_own(http::Uri::from_static("/"), http::HeaderMap::new());
+            let head = Head::of_our_own(http::Uri::from_static("/"), &[("host", "a")]);
             let mut exchange = link.send(&head, Some(&body), None);
             std::future::poll_fn(|cx| exchange.poll_head(cx)).await.unwrap_err()
         };
