@@ -24,8 +24,8 @@ enum Content {
     /// All of it is here; its request is already counted as ended.
     Held(Option<Bytes>),
     Streamed {
-        body: Option<Exchange>,
-        open: Option<Open>,
+        body: Option<Box<Exchange>>,
+        open: Option<Box<Open>>,
         /// Why it breaks off, for the next poll.
         error: Option<Broken>,
     },
@@ -62,8 +62,11 @@ impl AnswerBody {
         Self { content: Content::Held((!bytes.is_empty()).then_some(bytes)), _turn: turn }
     }
 
-    pub(crate) fn streamed(body: Exchange, open: Open, turn: Turn) -> Self {
-        Self { content: Content::Streamed { body: Some(body), open: Some(open), error: None }, _turn: turn }
+    pub(crate) fn streamed(body: Box<Exchange>, open: Open, turn: Turn) -> Self {
+        Self {
+            content: Content::Streamed { body: Some(body), open: Some(Box::new(open)), error: None },
+            _turn: turn,
+        }
     }
 }
 
@@ -82,13 +85,15 @@ impl Body for AnswerBody {
                     return Poll::Ready(Some(Err(error)));
                 }
                 let Some(exchange) = body else { return Poll::Ready(None) };
-                let frame = ready!(Pin::new(&mut *exchange).poll_frame(cx));
+                let frame = ready!(Pin::new(&mut **exchange).poll_frame(cx));
                 if let (Some(Ok(frame)), Some(open)) = (&frame, &mut *open) {
                     open.account.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
                 match frame {
                     Some(Err(why)) => {
-                        open.take().into_iter().for_each(Open::fail);
+                        if let Some(open) = open.take() {
+                            open.fail();
+                        }
                         // What there is goes out first, the head at least: an answer that breaks
                         // off can be told from a connection that does.
                         *error = Some(why);
@@ -99,7 +104,7 @@ impl Body for AnswerBody {
                     Some(Ok(_)) if !exchange.is_end_stream() => {}
                     Some(Ok(_)) | None => {
                         if let (Some(open), Some(exchange)) = (open.take(), body.take()) {
-                            open.finish(exchange);
+                            open.finish(*exchange);
                         }
                     }
                 }

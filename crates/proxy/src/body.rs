@@ -59,7 +59,7 @@ pub(crate) struct RequestBody {
     /// Still to be read; `None` once all is read.
     rest: Option<Incoming>,
     /// What came behind the last byte.
-    trailers: Option<HeaderMap>,
+    trailers: Option<Box<HeaderMap>>,
     /// Bytes that may still be read.
     allowance: u64,
     clock: Clock,
@@ -127,7 +127,7 @@ impl RequestBody {
 
     /// What came behind the last byte of a whole body.
     pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_ref()
+        self.trailers.as_deref()
     }
 
     /// Reads ahead until the body is whole or as much is held as may be. Dropped half way it has
@@ -156,7 +156,7 @@ impl RequestBody {
                     let bytes = match frame.into_data() {
                         Ok(bytes) => bytes,
                         Err(frame) => {
-                            self.trailers = frame.into_trailers().ok();
+                            self.trailers = frame.into_trailers().ok().map(Box::new);
                             continue;
                         }
                     };
@@ -208,7 +208,7 @@ impl Body for RequestBody {
             }
         };
         let frame = next.map(|read| read.map(Frame::data));
-        Poll::Ready(frame.or_else(|| this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))))
+        Poll::Ready(frame.or_else(|| this.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -49,7 +49,7 @@ pub(crate) enum Content {
     /// All of it; the connection is free again.
     Held(Bytes),
     /// Still coming.
-    Streamed(Exchange),
+    Streamed(Box<Exchange>),
     /// The worker changed protocol.
     Tunnel(Tunnel),
 }

@@ -31,7 +31,7 @@ pub(crate) use wall::suits;
 impl Link {
     /// Begins an exchange. Of the request's body, `whole` is all, or `rest` is still to come.
     pub(crate) fn send(
-        self,
+        self: Box<Self>,
         head: &Head,
         whole: Option<&RequestBody>,
         rest: Option<RequestBody>,
@@ -52,7 +52,7 @@ pub(crate) struct Connections {
 
 #[derive(Debug)]
 struct Idle {
-    link: Link,
+    link: Box<Link>,
     since: Timestamp,
 }
 
@@ -79,7 +79,7 @@ impl Connections {
     }
 
     /// The idle connection to `backend` used last, if there is one that works.
-    pub(crate) fn take(&self, backend: &Backend) -> Option<Link> {
+    pub(crate) fn take(&self, backend: &Backend) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&backend.id())?;
         let oldest = self.oldest();
@@ -115,13 +115,13 @@ impl Connections {
 
     /// Makes a new connection. With a wall, it is given up if its first bytes are not acknowledged
     /// in time.
-    pub(crate) async fn connect(&self, backend: &Backend, walled: bool) -> Result<Link, ConnectError> {
+    pub(crate) async fn connect(&self, backend: &Backend, walled: bool) -> Result<Box<Link>, ConnectError> {
         let connected = self.clock.timeout(self.connect_timeout, open(backend.address(), walled)).await;
         connected.map_err(|_| ConnectError::TooSlow(self.connect_timeout))?
     }
 }
 
-pub(crate) async fn open(address: &Address, walled: bool) -> Result<Link, ConnectError> {
+pub(crate) async fn open(address: &Address, walled: bool) -> Result<Box<Link>, ConnectError> {
     let io = match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(refused)?;
@@ -134,7 +134,7 @@ pub(crate) async fn open(address: &Address, walled: bool) -> Result<Link, Connec
         Address::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
     };
     let wall = walled.then(|| Wall::around(&io)).flatten();
-    Ok(Link::new(io, wall))
+    Ok(Box::new(Link::new(io, wall)))
 }
 
 fn refused(error: io::Error) -> ConnectError {

@@ -179,7 +179,7 @@ async fn receive(
         thread.connections.give_back(lease.backend(), exchange);
         Content::Held(bytes)
     } else {
-        Content::Streamed(exchange)
+        Content::Streamed(Box::new(exchange))
     };
     Ok(Received { status, headers, extensions, content, connect: Duration::ZERO })
 }

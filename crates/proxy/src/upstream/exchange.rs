@@ -44,7 +44,7 @@ pub(crate) enum Broken {
 /// A request on its way, and then its answer as a body. Dropped, it closes its connection.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    link: Link,
+    link: Box<Link>,
     /// Of the link's outbox, so much is written.
     written: usize,
     /// A long piece of the body, to be written behind the outbox.
@@ -64,7 +64,7 @@ impl Exchange {
     /// Begins to send a request; `rest` is what follows of its body, and `whole` all of it that is
     /// there.
     pub(super) fn new(
-        mut link: Link,
+        mut link: Box<Link>,
         head: &Head,
         whole: Option<&RequestBody>,
         rest: Option<RequestBody>,
@@ -203,7 +203,7 @@ impl Exchange {
     }
 
     /// The connection, for the next request if it will do for one.
-    pub(crate) fn into_link(mut self) -> Option<Link> {
+    pub(crate) fn into_link(mut self) -> Option<Box<Link>> {
         // What follows the last byte of a body is known when it is looked for.
         let is_over = matches!(self.link.reader.next(), Ok(None | Some(Piece::End)));
         let is_sent = self.rest.is_none() && self.piece.is_empty() && !self.is_unheard;

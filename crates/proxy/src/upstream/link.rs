@@ -110,7 +110,7 @@ impl Link {
     }
 
     /// The connection after it has changed protocol.
-    pub(crate) fn into_tunnel(mut self) -> Tunnel {
+    pub(super) fn into_tunnel(mut self) -> Tunnel {
         Tunnel { early: self.reader.inbox().split().freeze(), io: self.io }
     }
 }

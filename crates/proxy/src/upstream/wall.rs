@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_nobody_acknowledged_is_known() {
         let verdict = async |wall| {
-            let link = Link::new(Io::Other(Box::pin(Deaf::default())), wall);
+            let link = Box::new(Link::new(Io::Other(Box::pin(Deaf::default())), wall));
             let body = RequestBody::empty(Clock::start());
             assert!(suits(&body));
             let head = Head::of_our_own(http::Uri::from_static("/"), &[("host", "a")]);
