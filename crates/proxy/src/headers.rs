@@ -218,19 +218,23 @@ impl Lines {
 
 /// Makes the headers that a client sees of those that a worker sent.
 pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &HeaderValue) {
-    let protocol = headers.get(UPGRADE).filter(|_| status == StatusCode::SWITCHING_PROTOCOLS).cloned();
-    if status == StatusCode::NO_CONTENT || headers.contains_key(TRANSFER_ENCODING) {
+    // Few fields came, and fewer of them go: to compare names costs less than to look for each.
+    let mut gone: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
+    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = switches.then(|| headers.get(UPGRADE).cloned()).flatten();
+    if status == StatusCode::NO_CONTENT || gone.contains(&TRANSFER_ENCODING) {
         // RFC 9110, 8.6: must not be there. Or it was how the worker framed the body; ours is
         // another connection's framing.
         headers.remove(CONTENT_LENGTH);
     }
-    let mut gone = nominated(headers);
-    // Few fields came, and fewer of them go: to compare names costs less than to look for each.
-    gone.extend(headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned());
+    if gone.contains(&CONNECTION) {
+        gone.append(&mut nominated(headers));
+    }
     for name in gone {
         headers.remove(name);
     }
-    if status == StatusCode::SWITCHING_PROTOCOLS {
+    if switches {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         if let Some(protocol) = protocol {
             headers.insert(UPGRADE, protocol);
