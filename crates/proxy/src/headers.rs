@@ -248,6 +248,8 @@ fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"
+            // No field's name (RFC 9112, 9.6): one that is called so may be taken for the option.
+            | "close"
             | "keep-alive"
             | "proxy-connection"
             | "proxy-authenticate"

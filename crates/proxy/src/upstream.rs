@@ -25,6 +25,8 @@ pub(crate) use exchange::{Broken, Exchange};
 use link::Io;
 pub(crate) use link::{Link, Tunnel};
 pub(crate) use reader::AnswerParts;
+#[cfg(test)]
+pub(crate) use reader::{Piece, Reader};
 use wall::Wall;
 pub(crate) use wall::suits;
 

@@ -84,6 +84,8 @@ impl Head for AnswerHead {
             if self.interim > INTERIM_MAX {
                 return Err(INTERIM);
             }
+            // None may have a body (RFC 9110, 15.2); what says two things of it is no better for that.
+            framing.settle(is_http_1_0)?;
             return Ok(Body::Bytes { length: 0, switch: false });
         }
         self.awaited = false;

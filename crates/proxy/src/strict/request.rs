@@ -128,6 +128,8 @@ impl RequestHead {
                 self.upgrade = true;
                 Ok(())
             }
+            // Who cannot read all of it does not see what is in it.
+            10 if name.eq_ignore_ascii_case(b"connection") && !value.is_ascii() => Err(BAD_FIELD),
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 let mut options = bytes::members(value);
                 self.connection_upgrade |= options.any(|option| option.eq_ignore_ascii_case(b"upgrade"));

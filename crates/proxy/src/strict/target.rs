@@ -25,7 +25,7 @@ pub(super) const BAD_TARGET: Fault =
 /// Tells a target's form, and refuses what has none.
 pub(super) fn form(method: &[u8], target: &[u8]) -> Result<Form, Fault> {
     let form = match (method, target) {
-        (b"CONNECT", _) => is_authority(target).then_some(Form::Authority),
+        (b"CONNECT", _) => is_target_authority(target).then_some(Form::Authority),
         (b"OPTIONS", b"*") => Some(Form::Asterisk),
         (_, [b'/', ..]) => is_path_and_query(target).then_some(Form::Origin),
         _ => is_absolute(target).then_some(Form::Absolute),
@@ -41,8 +41,12 @@ fn is_absolute(target: &[u8]) -> bool {
     let Some(rest) = strip(b"http://").or_else(|| strip(b"https://")) else { return false };
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    // The parser behind knows no escapes in a host, and nobody has any.
-    is_authority(authority) && !authority.contains(&b'%') && is_path_and_query(path)
+    is_target_authority(authority) && is_path_and_query(path)
+}
+
+/// The parser behind knows no escapes in a host, and nobody has any.
+fn is_target_authority(authority: &[u8]) -> bool {
+    is_authority(authority) && !authority.contains(&b'%')
 }
 
 fn is_path_and_query(target: &[u8]) -> bool {

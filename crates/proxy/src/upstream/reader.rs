@@ -37,7 +37,7 @@ pub(crate) struct AnswerParts {
 
 /// Reads one answer after the other.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     framer: Framer<AnswerHead>,
     inbox: BytesMut,
     trailers: HeaderMap,
@@ -47,7 +47,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let limits = Limits { head_bytes: HEAD_BYTES_MAX };
         Self {
             framer: Framer::new(AnswerHead::default(), limits),
@@ -59,17 +59,17 @@ impl Reader {
     }
 
     /// A request goes out.
-    pub(super) fn ask(&mut self, is_head: bool) {
+    pub(crate) fn ask(&mut self, is_head: bool) {
         self.framer.head.ask(is_head);
     }
 
     /// Where to put bytes.
-    pub(super) fn inbox(&mut self) -> &mut BytesMut {
+    pub(crate) fn inbox(&mut self) -> &mut BytesMut {
         &mut self.inbox
     }
 
     /// Whether the next request may be sent on this connection.
-    pub(super) fn is_reusable(&self) -> bool {
+    pub(crate) fn is_reusable(&self) -> bool {
         self.keeps_open && !self.in_body && self.framer.is_at_head() && self.inbox.is_empty()
     }
 
@@ -77,7 +77,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the bytes are no answer, or nobody asked for one.
-    pub(super) fn next(&mut self) -> Result<Option<Piece>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<Piece>, Fault> {
         loop {
             if self.in_body && self.framer.is_at_head() {
                 self.in_body = false;
@@ -112,7 +112,7 @@ impl Reader {
     }
 
     /// The connection is closed; whether that ends the answer under way.
-    pub(super) fn close(&mut self) -> bool {
+    pub(crate) fn close(&mut self) -> bool {
         self.keeps_open = false;
         // What is delimited in no other way is passed through to its end.
         std::mem::take(&mut self.in_body) && self.framer.is_through()
@@ -159,5 +159,62 @@ fn field(headers: &mut HeaderMap, line: &Bytes) {
     let value = HeaderValue::from_maybe_shared(line.slice_ref(value));
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), value) {
         headers.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out of an answer given in pieces of this size, as text; and what of the reader.
+    fn read(bytes: &[u8], size: usize) -> (String, Reader) {
+        let mut reader = Reader::new();
+        reader.ask(false);
+        let mut text = String::new();
+        for piece in bytes.chunks(size) {
+            reader.inbox().extend_from_slice(piece);
+            while let Some(piece) = reader.next().unwrap() {
+                match piece {
+                    Piece::Head(head) => text += &format!("{} {:?}|", head.status.as_u16(), head.length),
+                    Piece::Data(data) => text += std::str::from_utf8(&data).unwrap(),
+                    Piece::Trailers(trailers) => text += &format!("|{trailers:?}"),
+                    Piece::End => text += "|end",
+                }
+            }
+        }
+        (text, reader)
+    }
+
+    #[test]
+    fn an_answer_comes_out_the_same_in_any_pieces() {
+        let answers: [(&[u8], &str); 4] = [
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", "200 Some(5)|hello|end"),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nx: 1\r\n\r\n",
+                "200 None|hello|{\"x\": \"1\"}|end",
+            ),
+            (b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "204 Some(0)||end"),
+            (b"HTTP/1.0 200 OK\r\n\r\nhello", "200 None|hello"),
+        ];
+        for (bytes, expected) in answers {
+            for size in 1..bytes.len() {
+                let (text, mut reader) = read(bytes, size);
+                assert_eq!(text, expected, "in pieces of {size}");
+                assert_eq!(reader.close(), expected.ends_with("hello"), "only one ends with its connection");
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_is_used_again_unless_somebody_says_otherwise() {
+        let reusable = |bytes: &[u8]| read(bytes, 1_000).1.is_reusable();
+        assert!(reusable(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+        assert!(reusable(b"HTTP/1.0 200 OK\r\nconnection: Keep-Alive\r\ncontent-length: 0\r\n\r\n"));
+        assert!(!reusable(b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n"));
+        assert!(!reusable(b"HTTP/1.1 200 OK\r\nconnection: x, close\r\ncontent-length: 0\r\n\r\n"));
+        assert!(!reusable(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"), "not read to its end");
+        let mut reader = Reader::new();
+        reader.inbox().extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        assert_eq!(reader.next().unwrap_err().code, "unasked_answer");
     }
 }

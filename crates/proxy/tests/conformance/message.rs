@@ -24,7 +24,7 @@ pub(super) fn request(bytes: &[u8]) -> Next {
 }
 
 /// An answer as a client reads it: its status, and its body if that has a proper end.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Option<String>,
