@@ -12,6 +12,7 @@ mod drain;
 mod faults;
 mod forecast;
 mod kill_nine;
+mod ledger;
 mod load;
 mod metrics;
 mod orphans;

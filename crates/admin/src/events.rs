@@ -93,7 +93,7 @@ impl Event {
 /// What happened at `cycle`, which came after `before`; in the order of cause and effect.
 pub fn events(before: Option<&Cycle>, cycle: &Cycle) -> Vec<Event> {
     let (seen, decision, applied) = match cycle {
-        Cycle::Decided { seen, decision, applied } => (seen, decision, applied),
+        Cycle::Decided { seen, decision, applied, .. } => (seen, decision, applied),
         Cycle::Blind { at, because } => {
             // Once for a stretch of the same trouble, not once a turn.
             let known = matches!(before, Some(Cycle::Blind { because: last, .. }) if last == because);

@@ -188,7 +188,7 @@ impl Record {
     /// Explains a turn.
     pub fn of(cycle: &Cycle) -> Self {
         match cycle {
-            Cycle::Decided { seen, decision, applied } => {
+            Cycle::Decided { seen, decision, applied, .. } => {
                 Self::Decided(Box::new(Decided::of(seen, decision, applied)))
             }
             Cycle::Blind { at, because } => Self::Blind { at: *at, because: because.clone() },

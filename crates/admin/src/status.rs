@@ -148,7 +148,7 @@ impl Status {
         let turns = ports.board.own(CYCLES_KEPT);
         let newest = turns.last().map(AsRef::as_ref);
         let decided = turns.iter().rev().find_map(|cycle| match cycle.as_ref() {
-            Cycle::Decided { seen, decision, applied } => Some((seen, decision, applied)),
+            Cycle::Decided { seen, decision, applied, .. } => Some((seen, decision, applied)),
             Cycle::Blind { .. } => None,
         });
         let in_force = decided.map_or(&ports.in_force, |(_, decision, _)| &decision.in_force);
@@ -275,7 +275,7 @@ fn alarms(newest: Option<&Cycle>, record: Option<&journal::Health>) -> Vec<Strin
     let mut alarms = Vec::new();
     match newest {
         Some(Cycle::Blind { because, .. }) => alarms.push(format!("cannot see the pool: {because}")),
-        Some(Cycle::Decided { seen, decision, applied }) => {
+        Some(Cycle::Decided { seen, decision, applied, .. }) => {
             if let Applied::Failed(because) = applied {
                 alarms.push(format!("order for {} workers refused: {because}", decision.desired()));
             }

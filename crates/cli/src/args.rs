@@ -13,6 +13,7 @@ mod steer;
 mod tls;
 mod transport;
 mod tune;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(crate) use steer::{BoostArgs, PauseArgs};
 pub(crate) use tls::{TlsArgs, TlsCommand, TlsInitArgs};
 pub(crate) use transport::TransportArgs;
 pub(crate) use tune::{PolicyTestArgs, TuneArgs};
+pub(crate) use verify::{NoLossArgs, VerifyArgs, VerifyCommand};
 
 /// Learn, test and prove autoscaling on your own machine.
 ///
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     WhyNot(WhyArgs),
     /// Put a recorded run's observations before the decision code again
     Replay(ReplayArgs),
+    /// Prove things about a recorded run: that no request was lost
+    Verify(VerifyArgs),
     /// Run policies on recorded load, in virtual time, against the best possible
     Simulate(Box<SimulateArgs>),
     /// Find a policy's settings for recorded load

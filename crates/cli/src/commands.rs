@@ -22,4 +22,5 @@ pub(crate) mod tls;
 pub(crate) mod top;
 pub(crate) mod train_rl;
 pub(crate) mod tune;
+pub(crate) mod verify;
 pub(crate) mod worker;

@@ -68,6 +68,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Stop(args) => one_thread(run::steer::stop(&args)),
         Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
         Command::Replay(args) => run::replay::run(&args),
+        Command::Verify(args) => run::verify::run(&args),
         Command::Forecast(args) => run::forecast::run(&args),
         Command::Simulate(args) => run::simulate::run(&args),
         Command::Tune(args) => run::tune::run(&args),

@@ -31,7 +31,7 @@ use supervisor::{Local, ProbeConfig, Steering, SupervisorConfig, Wires, WorkerCo
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use traffic::{Meter, Pool, Route, WorkerId};
+use traffic::{Ledger, Meter, Pool, Route, WorkerId};
 
 use crate::args::RunArgs;
 use crate::config::Config;
@@ -70,6 +70,7 @@ pub(crate) struct Running {
     pub(crate) notices: Vec<String>,
     config: Config,
     proxy: Proxy,
+    meter: Arc<Meter>,
     steering: Steering,
     writer: Option<Arc<Mutex<Option<Writer>>>>,
     turning: JoinHandle<Local>,
@@ -139,6 +140,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         notices,
         config,
         proxy,
+        meter,
         steering,
         writer,
         turning,
@@ -267,7 +269,8 @@ impl Running {
     /// closed. Nothing is left behind when this returns.
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        let log = self.proxy.router().config().access_log;
+        let router = self.proxy.router();
+        let log = router.config().access_log;
         let cut = self.proxy.shutdown(REQUESTS_GRACE).await;
         if let Some(log) = log {
             log.flush();
@@ -280,7 +283,9 @@ impl Running {
         self.admin_server.finished().await;
         let closed = self.writer.and_then(|writer| writer.lock().take()).map(|writer| {
             let now = self.clock.now();
-            writer.close(now)
+            // Every request has ended: now the books must balance to the last one.
+            let closing = serde_json::to_value(Ledger::take(router.pool(), &self.meter, now)).ok();
+            writer.close_with(now, closing)
         });
         drop(turned.context("the control loop failed")?);
         if let Some(Health { dropped: 1.., error, .. }) = closed {

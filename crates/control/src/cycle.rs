@@ -20,6 +20,10 @@ pub enum Cycle {
         decision: Decision,
         /// What became of the order.
         applied: Applied,
+        /// Where every request went so far, for `verify no-loss`; no policy sees it. `None` where
+        /// no books are kept: in simulations, and in records of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<Box<traffic::Ledger>>,
     },
     /// The target could not be asked, so nothing was decided.
     Blind {

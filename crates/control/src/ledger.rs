@@ -204,7 +204,7 @@ mod tests {
         run[3].workers[1].first_request_at = Some(moment(1.27));
         for seen in run {
             let decision = controller.decide(&seen);
-            ledger.apply(&Cycle::Decided { seen, decision, applied: Applied::Ordered });
+            ledger.apply(&Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None });
         }
         let [scale_out] = ledger.scale_outs() else { panic!("{:?}", ledger.scale_outs()) };
         assert_eq!((scale_out.from, scale_out.to), (1, 2));

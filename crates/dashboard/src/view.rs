@@ -150,7 +150,7 @@ impl View {
             }
         }
         match cycle {
-            Cycle::Decided { seen, decision, applied } => self.decided(seen, decision, applied),
+            Cycle::Decided { seen, decision, applied, .. } => self.decided(seen, decision, applied),
             Cycle::Blind { at, because } => self.blind(*at, because),
         }
         self.now = Some(at);

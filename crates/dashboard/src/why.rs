@@ -21,7 +21,7 @@ pub fn text(cycle: &Cycle, zone: &TimeZone) -> String {
         Cycle::Blind { because, .. } => {
             format!("{clock}  nothing decided: the pool does not answer\n{}", row("because", because))
         }
-        Cycle::Decided { seen, decision, applied } => {
+        Cycle::Decided { seen, decision, applied, .. } => {
             let mut lines = vec![format!("{clock}  {}", outcome(decision))];
             lines.extend(trail(decision, seen.at, zone));
             lines.extend(seen.commands.iter().map(|command| row("order came in", &ordered(command))));

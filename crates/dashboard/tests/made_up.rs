@@ -207,7 +207,7 @@ impl MadeUp {
             self.obey(now + 0.1);
         }
         self.turn += 1;
-        Cycle::Decided { seen, decision, applied: self.applied.clone() }
+        Cycle::Decided { seen, decision, applied: self.applied.clone(), ledger: None }
     }
 
     /// As many turns at this rate, shown.

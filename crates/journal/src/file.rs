@@ -11,7 +11,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 const APPLICATION_ID: i32 = 0x6153_636c;
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
+
+/// What brings a file of version 1 up to this one; its rows stay as they are.
+const FROM_1: &str = "ALTER TABLE sessions ADD COLUMN closing TEXT";
 
 /// How long to wait for another process that is writing to the same file. Its batches take
 /// milliseconds; longer means that it hangs.
@@ -96,9 +99,7 @@ pub(crate) fn open_to_write(path: &Path) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut file = open(path, flags)?;
     let fresh = table_count(path, &file)? == 0 && application_id(path, &file)? == 0;
-    if !fresh {
-        check(path, &file)?;
-    }
+    let outdated = !fresh && check(path, &file)? < SCHEMA_VERSION;
     let tuned = file
         .pragma_update(None, "journal_mode", "WAL")
         // With WAL, NORMAL loses at most the last commits on power loss, never the file.
@@ -108,11 +109,14 @@ pub(crate) fn open_to_write(path: &Path) -> Result<Connection, JournalError> {
     if fresh {
         create(&mut file).map_err(|error| named(path, "creating its tables", &error))?;
     }
+    if outdated {
+        update(&mut file).map_err(|error| named(path, "bringing its tables up to date", &error))?;
+    }
     Ok(file)
 }
 
-/// Opens for reading; changes nothing.
-pub(crate) fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
+/// Opens for reading; changes nothing. Also says whether it holds what version 2 added.
+pub(crate) fn open_to_read(path: &Path) -> Result<(Connection, bool), JournalError> {
     let length = match path.metadata() {
         Ok(found) if found.is_dir() => {
             return Err(JournalError::Foreign { path: path.to_owned(), because: "a directory".to_owned() });
@@ -129,8 +133,8 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection, JournalError> {
         return Err(JournalError::Foreign { path: path.to_owned(), because: "empty".to_owned() });
     }
     let file = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    check(path, &file)?;
-    Ok(file)
+    let version = check(path, &file)?;
+    Ok((file, version >= 2))
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
@@ -148,8 +152,15 @@ fn create(file: &mut Connection) -> rusqlite::Result<()> {
     whole.commit()
 }
 
-/// Refuses what is not ours, and what is newer than this program.
-fn check(path: &Path, file: &Connection) -> Result<(), JournalError> {
+fn update(file: &mut Connection) -> rusqlite::Result<()> {
+    let whole = file.transaction()?;
+    whole.execute_batch(FROM_1)?;
+    whole.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    whole.commit()
+}
+
+/// Refuses what is not ours, and what is newer than this program; its version.
+fn check(path: &Path, file: &Connection) -> Result<i32, JournalError> {
     if application_id(path, file)? != APPLICATION_ID {
         let because = "another program's SQLite database".to_owned();
         return Err(JournalError::Foreign { path: path.to_owned(), because });
@@ -160,7 +171,7 @@ fn check(path: &Path, file: &Connection) -> Result<(), JournalError> {
     if found > SCHEMA_VERSION {
         return Err(JournalError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
-    Ok(())
+    Ok(found)
 }
 
 fn application_id(path: &Path, file: &Connection) -> Result<i32, JournalError> {

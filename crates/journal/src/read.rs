@@ -22,6 +22,8 @@ const NAMED_MAX: usize = 20;
 pub struct Reader {
     file: Connection,
     path: PathBuf,
+    /// Whether sessions say something when they close: not so in files of version 1.
+    has_closing: bool,
 }
 
 /// A cycle with its place in the file.
@@ -64,7 +66,8 @@ impl Reader {
     /// Says which file and what is wrong with it: missing, another program's, written by a
     /// newer autoscale, damaged.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        Ok(Self { file: file::open_to_read(path)?, path: path.to_owned() })
+        let (file, has_closing) = file::open_to_read(path)?;
+        Ok(Self { file, path: path.to_owned(), has_closing })
     }
 
     /// Every session, oldest first.
@@ -125,8 +128,9 @@ impl Reader {
     }
 
     fn select_sessions(&self, ids: &str) -> Result<Vec<Session>, JournalError> {
+        let closing = if self.has_closing { "closing" } else { "NULL AS closing" };
         let sql = format!(
-            "SELECT id, kind, started_at, ended_at, version, seed, config, dropped,
+            "SELECT id, kind, started_at, ended_at, version, seed, config, dropped, {closing},
                     (SELECT count(*) FROM cycles WHERE session = s.id) AS cycles,
                     (SELECT coalesce(min(seq), 0) FROM cycles WHERE session = s.id) AS first_seq,
                     (SELECT coalesce(max(seq), 0) FROM cycles WHERE session = s.id) AS last_seq
@@ -160,6 +164,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Result<Session, String>> {
     let ended_at: Option<String> = row.get("ended_at")?;
     let seed: String = row.get("seed")?;
     let config: String = row.get("config")?;
+    let closing: Option<String> = row.get("closing")?;
     let (id, version) = (row.get("id")?, row.get("version")?);
     let count = |column: &str| -> rusqlite::Result<u64> {
         Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
@@ -176,7 +181,9 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Result<Session, String>> {
             config: serde_json::from_str(&config).map_err(|error| format!("its config: {error}"))?,
         };
         let ended_at = ended_at.as_deref().map(moment).transpose()?;
-        Ok(Session { id, header, ended_at, cycles, first_seq, last_seq, dropped })
+        let closing = closing.as_deref().map(serde_json::from_str).transpose();
+        let closing = closing.map_err(|error| format!("what it closed with: {error}"))?;
+        Ok(Session { id, header, ended_at, cycles, first_seq, last_seq, dropped, closing })
     };
     Ok(parse())
 }

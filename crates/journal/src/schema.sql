@@ -1,4 +1,4 @@
--- The run file, version 1. One session a start of autoscale, one cycle a turn.
+-- The run file, version 2. One session a start of autoscale, one cycle a turn.
 
 CREATE TABLE sessions (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -8,7 +8,8 @@ CREATE TABLE sessions (
     version    TEXT    NOT NULL,          -- of autoscale
     seed       TEXT    NOT NULL,          -- decimal; SQLite's integers are signed
     config     TEXT    NOT NULL,          -- JSON
-    dropped    INTEGER NOT NULL DEFAULT 0 -- cycles that could not be recorded
+    dropped    INTEGER NOT NULL DEFAULT 0,-- cycles that could not be recorded
+    closing    TEXT                       -- JSON, since version 2: the ledger after the last request
 ) STRICT;
 
 CREATE TABLE cycles (

@@ -70,6 +70,10 @@ pub struct Session {
     pub last_seq: u64,
     /// Cycles that could not be recorded, as far as the session was closed in good order.
     pub dropped: u64,
+    /// What was said when it was closed in good order: the ledger after the last request. `None`
+    /// also in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<serde_json::Value>,
 }
 
 impl Session {

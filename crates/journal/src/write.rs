@@ -40,6 +40,7 @@ enum Message {
     },
     Close {
         at: Timestamp,
+        closing: Option<serde_json::Value>,
     },
     #[cfg(test)]
     Do(Box<dyn FnOnce(&mut Scribe) + Send>),
@@ -107,8 +108,13 @@ impl Writer {
     }
 
     /// Writes what waits, marks the session as ended `at` and leaves a single file behind.
-    pub fn close(mut self, at: Timestamp) -> Health {
-        self.finish(Some(at));
+    pub fn close(self, at: Timestamp) -> Health {
+        self.close_with(at, None)
+    }
+
+    /// The same, with what the session says of itself at its end.
+    pub fn close_with(mut self, at: Timestamp, closing: Option<serde_json::Value>) -> Health {
+        self.finish(Some((at, closing)));
         self.ledger.health()
     }
 
@@ -118,11 +124,11 @@ impl Writer {
         Message::Cycle { seq, cycle: Box::new(cycle.clone()) }
     }
 
-    fn finish(&mut self, close_at: Option<Timestamp>) {
+    fn finish(&mut self, close: Option<(Timestamp, Option<serde_json::Value>)>) {
         let Some(queue) = self.queue.take() else { return };
-        if let Some(at) = close_at {
+        if let Some((at, closing)) = close {
             // Fails only if the thread is gone, and then there is nobody to tell.
-            let _ = queue.send(Message::Close { at });
+            let _ = queue.send(Message::Close { at, closing });
         }
         drop(queue);
         if let Some(thread) = self.thread.take()
@@ -158,7 +164,7 @@ fn attend(mut scribe: Scribe, messages: &Receiver<Message>) {
         while let Some(message) = next {
             match message {
                 Message::Cycle { seq, cycle } => batch.push((seq, cycle)),
-                Message::Close { at } => ended = Some(at),
+                Message::Close { at, closing } => ended = Some((at, closing)),
                 #[cfg(test)]
                 Message::Do(work) => {
                     scribe.write(&std::mem::take(&mut batch));

@@ -87,7 +87,9 @@ impl<S: Source, T: Target> Loop<S, T> {
             Err(error) => return Cycle::Blind { at, because: error.to_string() },
         };
         let slow = self.slow.latest();
-        let mut seen = observation(at, sample.ok(), status, (std::mem::take(commands), slow));
+        let mut sample = sample.ok();
+        let ledger = sample.as_mut().and_then(|sample| sample.ledger.take()).map(Box::new);
+        let mut seen = observation(at, sample, status, (std::mem::take(commands), slow));
         if let Some(forecasting) = &self.forecasting {
             seen.slow.forecast = forecasting.take();
             forecasting.tell(at, seen.traffic.as_ref().map(Window::rate_per_second));
@@ -101,7 +103,7 @@ impl<S: Source, T: Target> Loop<S, T> {
                 Err(error) => Applied::Failed(error.to_string()),
             },
         };
-        Cycle::Decided { seen, decision, applied }
+        Cycle::Decided { seen, decision, applied, ledger }
     }
 }
 
@@ -120,7 +122,7 @@ fn observation(
     (commands, slow): (Vec<Command>, SlowInputs),
 ) -> Observation {
     let (traffic, backends) = match sample {
-        Some(Sample { window, backends }) => (Some(window), backends),
+        Some(Sample { window, backends, .. }) => (Some(window), backends),
         None => (None, Vec::new()),
     };
     let workers = status.workers.into_iter().map(|worker| with_traffic(worker, &backends)).collect();

@@ -37,6 +37,7 @@ fn quiet() -> Sample {
             queue_wait_max: Duration::ZERO,
         },
         backends: Vec::new(),
+        ledger: None,
     }
 }
 

@@ -101,7 +101,7 @@ impl Account {
         line.total = between(self.at, at);
         line.outcome = match outcome {
             Outcome::Answered(_) => "answered",
-            Outcome::Refused(_) => "refused",
+            Outcome::Refused { .. } => "refused",
             Outcome::Broken => "broken",
         };
         if outcome == Outcome::Broken {

@@ -179,7 +179,10 @@ fn refuse(
     request_id: Option<&HeaderValue>,
 ) -> Response<AnswerBody> {
     account.refused(&refusal);
-    account.finish(thread.clock.now(), Outcome::Refused(refusal.status.as_u16()));
+    account.finish(
+        thread.clock.now(),
+        Outcome::Refused { status: refusal.status.as_u16(), reason: refusal.code },
+    );
     respond(refusal, turn, request_id)
 }
 

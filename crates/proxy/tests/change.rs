@@ -73,7 +73,7 @@ async fn changes_of_membership_weights_algorithm_and_limits_lose_no_request() {
         ended.expect("no client fails");
     }
     let reading = balancer.reading();
-    assert_eq!((reading.failures, reading.cancelled), (0, 0), "after {turn} changes");
+    assert_eq!((reading.failures(), reading.cancelled), (0, 0), "after {turn} changes");
     assert_eq!(reading.completions, served.load(SeqCst), "each is counted once, whoever came and went");
     let at_workers: usize = workers.iter().map(|worker| worker.seen().len()).sum();
     assert_eq!(u64::try_from(at_workers).unwrap(), reading.completions + reading.retries);

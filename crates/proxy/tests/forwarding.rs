@@ -235,7 +235,7 @@ async fn a_client_that_goes_away_ends_its_request_at_the_worker() {
     soon("the worker notices", end.recv()).await;
     until("given back", || balancer.in_flight() == 0).await;
     let reading = balancer.reading();
-    assert_eq!((reading.cancelled, reading.completions, reading.failures), (1, 0, 0));
+    assert_eq!((reading.cancelled, reading.completions, reading.failures()), (1, 0, 0));
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn bad_requests_are_refused_with_a_reason() {
     }
     assert!(worker.seen().is_empty(), "{:?}", worker.seen());
     let reading = balancer.reading();
-    assert_eq!((reading.arrivals, reading.failures), (8, 8), "all of them are counted");
+    assert_eq!((reading.arrivals, reading.failures()), (8, 8), "all of them are counted");
 }
 
 #[tokio::test]

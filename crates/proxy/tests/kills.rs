@@ -86,5 +86,5 @@ async fn no_post_is_executed_twice_and_none_is_lost_in_silence() {
     }
     assert!(executed.is_empty(), "nobody was told of {executed:?}");
     let failed = answers.iter().filter(|(_, status)| *status != 200).count();
-    assert_eq!(u64::try_from(failed).unwrap(), balancer.reading().failures, "each failure is counted once");
+    assert_eq!(u64::try_from(failed).unwrap(), balancer.reading().failures(), "each failure is counted once");
 }

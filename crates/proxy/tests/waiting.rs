@@ -91,7 +91,7 @@ async fn patience_ends_in_503_that_says_why() {
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert!(answer.body.starts_with("503 no worker became ready within 50ms"), "{}", answer.body);
     assert_eq!(answer.body.lines().count(), 1);
-    assert_eq!((queued(&balancer), balancer.reading().failures), (0, 1));
+    assert_eq!((queued(&balancer), balancer.reading().failures()), (0, 1));
 }
 
 #[tokio::test]

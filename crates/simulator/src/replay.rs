@@ -109,7 +109,7 @@ mod tests {
                 };
                 let decision = controller.decide(&seen);
                 desired = decision.desired();
-                let cycle = Cycle::Decided { seen, decision, applied: Applied::Ordered };
+                let cycle = Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None };
                 serde_json::from_str(&serde_json::to_string(&cycle).unwrap()).unwrap()
             })
             .collect()

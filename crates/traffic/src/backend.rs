@@ -1,6 +1,6 @@
 //! A worker as the proxy sees it: where it listens, and the requests at it.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::meter::Distribution;
 use crate::meter::histogram::Histogram;
 use crate::occupancy::{Occupancy, Shut, UNLIMITED};
 use crate::sync::{AtomicU32, AtomicU64};
-use crate::{Address, BackendSample, Outcome, Pool, Route, Version, WorkerId};
+use crate::{Address, BackendSample, Handed, Outcome, Pool, Route, Version, WorkerId};
 
 /// `first_request_at` of a backend that has not been given a request yet.
 const NEVER: i64 = i64::MIN;
@@ -53,8 +53,12 @@ pub struct Backend {
     latency_at_micros: AtomicI64,
     occupancy: Occupancy,
     given_up: AtomicBool,
-    requests: AtomicU64,
+    leased: AtomicU64,
+    answered: AtomicU64,
     failures: AtomicU64,
+    broken: AtomicU64,
+    unreached: AtomicU64,
+    cancelled: AtomicU64,
     service_nanos: AtomicU64,
     first_request_at_micros: AtomicI64,
     shared: Arc<Shared>,
@@ -75,8 +79,12 @@ impl Backend {
             latency_at_micros: AtomicI64::new(NEVER),
             occupancy: Occupancy::default(),
             given_up: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
+            leased: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
+            unreached: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
             service_nanos: AtomicU64::new(0),
             first_request_at_micros: AtomicI64::new(NEVER),
             shared,
@@ -197,12 +205,31 @@ impl Backend {
 
     /// Requests it has ended since it was first routed, well or badly; cancelled ones do not count.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
+        self.answered.load(Relaxed) + self.broken.load(Relaxed)
     }
 
     /// How many of those it answered with a 5xx or broke off.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
+    }
+
+    /// Its page of the ledger: ends first, so that none is seen without its beginning.
+    pub(crate) fn handed(&self) -> Handed {
+        let (unreached, cancelled) = (self.unreached.load(Acquire), self.cancelled.load(Acquire));
+        let (failed, answered) = (self.broken.load(Acquire), self.answered.load(Acquire));
+        let in_flight = u64::from(self.in_flight());
+        Handed { leased: self.leased.load(Acquire), answered, failed, unreached, cancelled, in_flight }
+    }
+
+    /// Counts a lease that ended without an answer, for a reason that is not the worker's.
+    pub(crate) fn count_cancelled(&self) {
+        self.cancelled.fetch_add(1, Release);
+    }
+
+    /// Counts a lease that ended because the worker could not be connected to.
+    pub(crate) fn count_unreached(&self, at: Timestamp) {
+        self.unreached.fetch_add(1, Release);
+        self.judge(at, true);
     }
 
     /// Time that requests spent at it, summed.
@@ -252,6 +279,7 @@ impl Backend {
             }
             return false;
         }
+        self.leased.fetch_add(1, Relaxed);
         if self.first_request_at_micros.load(Relaxed) == NEVER {
             // Losing the race means that another request was first.
             let _ =
@@ -281,7 +309,8 @@ impl Backend {
     }
 
     pub(crate) fn count_ended(&self, at: Timestamp, service_time: Duration, outcome: Outcome) {
-        self.requests.fetch_add(1, Relaxed);
+        let ended = if outcome == Outcome::Broken { &self.broken } else { &self.answered };
+        ended.fetch_add(1, Release);
         let failed = !outcome.is_completion();
         if failed {
             self.failures.fetch_add(1, Relaxed);

@@ -4,12 +4,13 @@
 //!
 //! A request's way through it: [`Shard::arrive`] → [`Pool::lease`] (one atomic load, one
 //! [`Balancer`] pick) → [`Lease::finish`] → [`Arrival::finish`]. What was counted is read with
-//! [`Sample::take`].
+//! [`Sample::take`], and must add up in a [`Ledger`].
 
 pub mod backend;
 pub mod balance;
 mod budget;
 pub mod health;
+pub mod ledger;
 mod matcher;
 pub mod meter;
 #[cfg(all(test, loom))]
@@ -25,6 +26,7 @@ pub use backend::Backend;
 pub use balance::{BALANCERS, Balancer, Candidates, Draw};
 pub use budget::RetryBudget;
 pub use health::{Ejection, ProbeCount, Probed, TargetHealth};
+pub use ledger::{Handed, Ledger, WorkerLedger};
 pub use matcher::{BadMatcher, Matcher};
 pub use meter::{Arrival, Meter, Outcome, Reading, Shard};
 pub use pool::{Lease, Pool, Watcher};

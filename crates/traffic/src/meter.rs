@@ -1,10 +1,12 @@
 //! Counts what requests do: one shard a thread, no locks, summed by whoever reads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 pub(crate) mod histogram;
 mod reading;
@@ -18,8 +20,13 @@ pub use reading::{Distribution, Reading};
 pub enum Outcome {
     /// A worker answered, with this status, and the answer went through whole.
     Answered(u16),
-    /// We answered in a worker's stead, with this status.
-    Refused(u16),
+    /// We answered in a worker's stead.
+    Refused {
+        /// With this status.
+        status: u16,
+        /// For this reason: one word of a fixed vocabulary.
+        reason: &'static str,
+    },
     /// The answer broke off after its head had gone out.
     Broken,
 }
@@ -33,7 +40,7 @@ impl Outcome {
     /// The status that the client saw, if one was sent.
     pub fn status(self) -> Option<u16> {
         match self {
-            Self::Answered(status) | Self::Refused(status) => Some(status),
+            Self::Answered(status) | Self::Refused { status, .. } => Some(status),
             Self::Broken => None,
         }
     }
@@ -74,7 +81,11 @@ impl Meter {
 pub struct Shard {
     arrivals: AtomicU64,
     completions: AtomicU64,
-    failures: AtomicU64,
+    /// Answered by a worker with a status of 500 or more.
+    errors: AtomicU64,
+    broken: AtomicU64,
+    /// By reason; a lock of the thread's own, off the path of requests that are answered.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
     cancelled: AtomicU64,
     retries: AtomicU64,
     /// Requests that have entered and left the waiting queue; the difference waits now.
@@ -109,8 +120,15 @@ impl Shard {
     }
 
     fn count_ended(&self, outcome: Outcome, latency: Duration) {
-        let ended = if outcome.is_completion() { &self.completions } else { &self.failures };
-        ended.fetch_add(1, Release);
+        let add = |count: &AtomicU64| {
+            count.fetch_add(1, Release);
+        };
+        match outcome {
+            Outcome::Answered(_) if outcome.is_completion() => add(&self.completions),
+            Outcome::Answered(_) => add(&self.errors),
+            Outcome::Broken => add(&self.broken),
+            Outcome::Refused { reason, .. } => *self.refused.lock().entry(reason).or_default() += 1,
+        }
         let class = outcome.status().and_then(|status| usize::from(status / 100).checked_sub(1));
         if let Some(count) = class.and_then(|class| self.statuses.get(class)) {
             count.fetch_add(1, Relaxed);
@@ -127,7 +145,11 @@ impl Shard {
     fn add_to(&self, reading: &mut Reading) {
         let left = self.queue_left.load(Acquire);
         reading.completions += self.completions.load(Acquire);
-        reading.failures += self.failures.load(Acquire);
+        reading.errors += self.errors.load(Acquire);
+        reading.broken += self.broken.load(Acquire);
+        for (reason, count) in &*self.refused.lock() {
+            *reading.refused.entry(reason).or_default() += count;
+        }
         reading.cancelled += self.cancelled.load(Acquire);
         reading.retries += self.retries.load(Relaxed);
         for (sum, count) in reading.statuses.iter_mut().zip(&self.statuses) {

@@ -14,7 +14,7 @@ use crate::backend::Shared;
 use crate::balance::{Balancer, Candidates, Draw, Rule, spread};
 use crate::health::{Ejection, TargetHealth};
 use crate::sync::{AtomicU32, AtomicU64};
-use crate::{Backend, BackendSample, Outcome, Route, Version, WorkerId};
+use crate::{Backend, BackendSample, Handed, Outcome, Route, Version, WorkerId, WorkerLedger};
 
 /// How often one `lease` picks again because its choice was retired or filled under its hands;
 /// each round needs another thread to have got in first, so this many in a row means overload,
@@ -79,6 +79,8 @@ struct Roster {
     draining: Vec<Arc<Backend>>,
     /// Retired and empty; the latest last.
     drained: Vec<Arc<Backend>>,
+    /// What those were handed that are remembered no more.
+    gone: Handed,
 }
 
 impl Roster {
@@ -243,7 +245,7 @@ impl Pool {
             let index = balancer.pick(Candidates::new(&ready, rule), rule.draw)?;
             let backend = &ready[index];
             if backend.try_enter(rule.draw.at) {
-                return Some(Lease { backend: Arc::clone(backend), leased_at: rule.draw.at });
+                return Some(Lease { backend: Arc::clone(backend), leased_at: rule.draw.at, ended: false });
             }
         }
         None
@@ -284,6 +286,18 @@ impl Pool {
         samples
     }
 
+    /// Each routed or draining backend's page of the ledger, in order of id, and all that have left
+    /// together.
+    pub(crate) fn handed(&self) -> (Vec<WorkerLedger>, Handed) {
+        let roster = self.roster.lock();
+        let page = |backend: &Arc<Backend>| WorkerLedger { id: backend.id(), handed: backend.handed() };
+        let mut pages: Vec<WorkerLedger> = roster.routed.iter().chain(&roster.draining).map(page).collect();
+        pages.sort_unstable_by_key(|page| page.id);
+        let mut gone = roster.gone;
+        roster.drained.iter().for_each(|backend| gone.add(&backend.handed()));
+        (pages, gone)
+    }
+
     /// Says how many requests wait for a lease. Set it before the last attempt to lease that
     /// precedes waiting: then either that attempt sees the room, or whoever makes room sees the
     /// request waiting.
@@ -310,7 +324,8 @@ impl Pool {
         let empty = |backend: &Arc<Backend>| backend.id() == id && backend.in_flight() == 0;
         let Some(index) = roster.draining.iter().position(empty) else { return };
         if roster.drained.len() == DRAINED_MAX {
-            roster.drained.remove(0);
+            let forgotten = roster.drained.remove(0);
+            roster.gone.add(&forgotten.handed());
         }
         let backend = roster.draining.remove(index);
         roster.drained.push(backend);
@@ -348,6 +363,7 @@ impl std::error::Error for AlreadyWatched {}
 pub struct Lease {
     backend: Arc<Backend>,
     leased_at: Timestamp,
+    ended: bool,
 }
 
 impl Lease {
@@ -357,19 +373,24 @@ impl Lease {
     }
 
     /// Ends it at `at`, counting the request as one that the backend has ended, well or badly.
-    pub fn finish(self, at: Timestamp, outcome: Outcome) {
+    pub fn finish(mut self, at: Timestamp, outcome: Outcome) {
+        self.ended = true;
         let service_time = Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default();
         self.backend.count_ended(at, service_time, outcome);
     }
 
     /// Ends it at `at`: the backend could not be connected to, and never knew of the request.
-    pub fn unreached(self, at: Timestamp) {
-        self.backend.judge(at, true);
+    pub fn unreached(mut self, at: Timestamp) {
+        self.ended = true;
+        self.backend.count_unreached(at);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if !self.ended {
+            self.backend.count_cancelled();
+        }
         self.backend.leave();
     }
 }

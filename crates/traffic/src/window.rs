@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Meter, Pool, Reading, WorkerId};
+use crate::{Ledger, Meter, Pool, Reading, WorkerId};
 
 /// Traffic between two readings of a [`Meter`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,9 @@ pub struct Sample {
     pub window: Window,
     /// Each backend that has requests or is routed, in order of id.
     pub backends: Vec<BackendSample>,
+    /// Totals that must add up; `None` where the source keeps no books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Ledger>,
 }
 
 impl Sample {
@@ -81,9 +84,10 @@ impl Sample {
         let reading = meter.read(at);
         let backends = pool.backends();
         let in_flight = backends.iter().map(|backend| backend.in_flight).fold(0, u32::saturating_add);
+        let ledger = Some(Ledger::of(&reading, pool));
         let window = Window { in_flight, ..reading.since(earlier) };
         *earlier = reading;
-        Self { window, backends }
+        Self { window, backends, ledger }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod fairness;
 mod health;
+mod ledger;
 mod meter;
 mod pool;
 mod stress;

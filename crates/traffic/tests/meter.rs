@@ -31,7 +31,7 @@ fn a_window_tells_what_happened_between_two_readings() {
         one.arrive(at(0)).finish(after(milliseconds), Outcome::Answered(404));
     }
     one.arrive(at(0)).finish(after(100), Outcome::Answered(500));
-    one.arrive(at(0)).finish(after(100), Outcome::Refused(503));
+    one.arrive(at(0)).finish(after(100), Outcome::Refused { status: 503, reason: "queue_full" });
     one.arrive(at(0)).finish(after(100), Outcome::Broken);
     drop(one.arrive(at(0)));
     one.count_retry();

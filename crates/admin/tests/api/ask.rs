@@ -163,7 +163,7 @@ async fn a_prediction_is_what_the_newest_decision_saw() {
     let pool = pool(3).await;
     let empty = pool.json("/predict").await;
     assert_eq!((&empty["recommendation"], &empty["predicted_next"]), (&json!("No Change"), &json!(null)));
-    let Cycle::Decided { seen, mut decision, applied } = turn(1) else { panic!("a decided turn") };
+    let Cycle::Decided { seen, mut decision, applied, .. } = turn(1) else { panic!("a decided turn") };
     decision.measured = Some(control::Measured {
         signal: "load".into(),
         unit: "workers".into(),
@@ -187,7 +187,7 @@ async fn a_prediction_is_what_the_newest_decision_saw() {
         planned: 4,
         next: None,
     }));
-    drop(pool.board.push(Cycle::Decided { seen, decision, applied }));
+    drop(pool.board.push(Cycle::Decided { seen, decision, applied, ledger: None }));
     let told = pool.json("/predict").await;
     assert_eq!(
         told,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use live::{Source, SourceError};
 use proxy::Router;
 use traffic::meter::{Distribution, Reading};
-use traffic::{Backend, Meter, Pool, Sample};
+use traffic::{Backend, Ledger, Meter, Pool, Sample};
 
 /// Bounds of the latency histogram in `/metrics`, in milliseconds: OpenTelemetry's for HTTP
 /// servers, with finer ones below 5 ms, where a balancer lives.
@@ -32,7 +32,8 @@ impl Source for MeterSource {
         let reading = self.meter.read(now);
         let window = reading.since(&self.last);
         self.last = reading;
-        Ok(Sample { window, backends: self.pool.backends() })
+        let ledger = Ledger::of(&self.last, &self.pool);
+        Ok(Sample { window, backends: self.pool.backends(), ledger: Some(ledger) })
     }
 }
 
@@ -51,8 +52,8 @@ pub(super) fn totals(reading: &Reading, router: &Router) -> Totals {
     };
     let at_workers = reading.open().saturating_sub(reading.queued);
     Totals {
-        requests: reading.completions + reading.failures,
-        failed: reading.failures,
+        requests: reading.completions + reading.failures(),
+        failed: reading.failures(),
         in_flight: u32::try_from(at_workers).unwrap_or(u32::MAX),
         queued: u32::try_from(reading.queued).unwrap_or(u32::MAX),
         retries: reading.retries,

@@ -175,6 +175,7 @@ fn a_resumed_controller_goes_on_where_the_first_was() {
             seen: seen.clone(),
             decision: decision.clone(),
             applied: crate::cycle::Applied::Ordered,
+            ledger: None,
         })
         .collect();
     let mut second = controller();

@@ -80,6 +80,7 @@ fn whole_reason(view: &View) -> String {
         seen: last.seen.clone(),
         decision: last.decision.clone(),
         applied: last.applied.clone(),
+        ledger: None,
     };
     why::text(&cycle, view.zone())
 }

@@ -127,13 +127,18 @@ impl Scribe {
     }
 
     /// Marks the session as ended, if it was, and folds the write-ahead log into the file.
-    pub(super) fn end(mut self, at: Option<Timestamp>) {
+    pub(super) fn end(mut self, ended: Option<(Timestamp, Option<serde_json::Value>)>) {
         self.prune();
-        let Some(at) = at else { return };
+        let Some((at, closing)) = ended else { return };
         let dropped = i64::try_from(self.ledger.health().dropped).unwrap_or(i64::MAX);
         let marked = self.file.execute(
-            "UPDATE sessions SET ended_at = :at, dropped = :dropped WHERE id = :session",
-            named_params! { ":at": at.to_string(), ":dropped": dropped, ":session": self.session },
+            "UPDATE sessions SET ended_at = :at, dropped = :dropped, closing = :closing WHERE id = :session",
+            named_params! {
+                ":at": at.to_string(),
+                ":dropped": dropped,
+                ":closing": closing.map(|closing| closing.to_string()),
+                ":session": self.session,
+            },
         );
         // A file that nobody else has open leaves WAL behind, so that it can be read from a
         // medium that cannot be written. Where a reader is at it, the log stays until it goes.

@@ -275,3 +275,21 @@ fn a_full_queue_drops_instead_of_waiting() {
     let health = writer.close(start());
     assert_eq!(health.recorded + health.dropped, QUEUE_LENGTH as u64 + 10);
 }
+
+/// A file of the first version is read as it is, and brought up to date by whoever writes to it.
+#[test]
+fn files_of_version_1_are_read_and_taken_up() {
+    let (_room, path) = room();
+    Writer::open(&path, &header(), None).unwrap().close(start());
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("ALTER TABLE sessions DROP COLUMN closing; PRAGMA user_version = 1;").unwrap();
+    drop(old);
+    assert_eq!(Reader::open(&path).unwrap().sessions().unwrap()[0].closing, None);
+
+    let writer = Writer::open(&path, &header(), None).unwrap();
+    writer.record(&cycle(1));
+    writer.close_with(start(), Some(json!({"accepted": 1})));
+    let sessions = Reader::open(&path).unwrap().sessions().unwrap();
+    let closings: Vec<_> = sessions.into_iter().map(|session| session.closing).collect();
+    assert_eq!(closings, [None, Some(json!({"accepted": 1}))]);
+}

@@ -304,7 +304,7 @@ impl<'a> Site<'a> {
     fn refuse(&mut self, request: Waiting) {
         self.count_present();
         self.present -= 1;
-        request.arrival.finish(self.moment(), Ending::Refused(503));
+        request.arrival.finish(self.moment(), Ending::Refused { status: 503, reason: "queue_full" });
         if self.scoring() {
             self.requests.dropped += 1;
             self.books.dropped(1.0 / self.requests_per_load);

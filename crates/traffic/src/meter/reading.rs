@@ -1,5 +1,6 @@
 //! What a meter had counted at one moment, and the window between two such moments.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,8 +17,12 @@ pub struct Reading {
     pub arrivals: u64,
     /// Requests answered by a worker with a status below 500.
     pub completions: u64,
-    /// Requests that ended otherwise.
-    pub failures: u64,
+    /// Requests answered by a worker with a status of 500 or more.
+    pub errors: u64,
+    /// Requests whose answer broke off after its head.
+    pub broken: u64,
+    /// Requests that we answered in a worker's stead, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
     /// Requests whose client went away before they ended.
     pub cancelled: u64,
     /// Times that a request was sent to a worker once more.
@@ -39,7 +44,9 @@ impl Reading {
             at,
             arrivals: 0,
             completions: 0,
-            failures: 0,
+            errors: 0,
+            broken: 0,
+            refused: BTreeMap::new(),
             cancelled: 0,
             retries: 0,
             queued: 0,
@@ -49,9 +56,19 @@ impl Reading {
         }
     }
 
+    /// Requests that a worker answered whole, whatever the status.
+    pub fn answered(&self) -> u64 {
+        self.completions + self.errors
+    }
+
+    /// Requests that ended otherwise than completed or cancelled: 5xx, broken off, refused.
+    pub fn failures(&self) -> u64 {
+        self.errors + self.broken + self.refused.values().sum::<u64>()
+    }
+
     /// Requests that have come in and not ended, those waiting included.
     pub fn open(&self) -> u64 {
-        self.arrivals.saturating_sub(self.completions + self.failures + self.cancelled)
+        self.arrivals.saturating_sub(self.completions + self.failures() + self.cancelled)
     }
 
     /// What happened since `earlier`, an earlier reading of the same meter.
@@ -63,7 +80,7 @@ impl Reading {
             length: Duration::try_from(self.at.duration_since(earlier.at)).unwrap_or_default(),
             arrivals: self.arrivals.saturating_sub(earlier.arrivals),
             completions: self.completions.saturating_sub(earlier.completions),
-            failures: self.failures.saturating_sub(earlier.failures),
+            failures: self.failures().saturating_sub(earlier.failures()),
             in_flight: u32::try_from(at_workers).unwrap_or(u32::MAX),
             queued: u32::try_from(self.queued).unwrap_or(u32::MAX),
             latency: percentile(0.50)

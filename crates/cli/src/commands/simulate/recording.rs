@@ -69,7 +69,7 @@ pub(crate) fn record(
     let mut watch = |seen: &Observation, decision: &Decision| {
         last = seen.at;
         let (seen, decision) = (seen.clone(), decision.clone());
-        writer.record_waiting(&Cycle::Decided { seen, decision, applied: Applied::Ordered });
+        writer.record_waiting(&Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None });
     };
     let driver = Driver::Controller(Box::new(controller));
     match engine {
