@@ -1,10 +1,12 @@
 //! The only place that reads time: wall-anchored, monotonic, obedient to tokio's paused time.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 /// Reads time and waits for it. Cheap to copy; all copies agree.
 ///
@@ -61,9 +63,34 @@ impl Clock {
         tokio::time::sleep(length).await;
     }
 
+    /// A wait for `length` that can be set again.
+    pub fn timer(&self, length: Duration) -> Timer {
+        Timer(Box::pin(tokio::time::sleep(length)))
+    }
+
     /// Runs `work`, dropping it when it takes longer than `after`.
     pub async fn timeout<F: Future>(&self, after: Duration, work: F) -> Result<F::Output, Elapsed> {
         tokio::time::timeout(after, work).await.map_err(|_| Elapsed)
+    }
+}
+
+/// A wait that can be set again, for what waits often and seldom to the end: it costs less than a
+/// new one each time. Polled when it is over, it is still over.
+#[derive(Debug)]
+pub struct Timer(Pin<Box<Sleep>>);
+
+impl Timer {
+    /// Waits for `length` from now.
+    pub fn set(&mut self, length: Duration) {
+        self.0.as_mut().reset(Instant::now() + length);
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
     }
 }
 
@@ -86,5 +113,15 @@ mod tests {
         let clock = Clock::start();
         let never = std::future::pending::<()>();
         assert_eq!(clock.timeout(Duration::from_secs(1), never).await, Err(Elapsed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_is_set_again() {
+        let clock = Clock::start();
+        let mut timer = clock.timer(Duration::from_secs(1));
+        (&mut timer).await;
+        timer.set(Duration::from_secs(2));
+        timer.await;
+        assert_eq!(clock.uptime(), Duration::from_secs(3));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::{Extensions, HeaderMap, StatusCode};
 use hyper::body::Body;
-use jiff::Timestamp;
 use traffic::{Backend, Lease};
 
 use super::{Answer, Content, Fault};
@@ -109,46 +110,34 @@ async fn answer(
     watched: Option<&Backend>,
 ) -> Result<AnswerParts, Unanswered> {
     let patience = thread.config().first_byte_timeout;
-    let mut now = thread.clock.now();
-    progress.moved_at.set(now);
-    loop {
-        let moved_at = progress.moved_at.get();
-        let deadline = moved_at.saturating_add(patience).unwrap_or(Timestamp::MAX);
-        tokio::select! {
-            biased;
-            answer = std::future::poll_fn(|cx| exchange.poll_head(cx)) => {
-                return answer.map_err(Unanswered::Broken);
+    progress.moved_at.set(thread.clock.now());
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(answer) = exchange.poll_head(cx) {
+            return Poll::Ready(answer.map_err(Unanswered::Broken));
+        }
+        while exchange.poll_look(thread.clock, LOOK_EVERY.min(patience), cx).is_ready() {
+            if watched.is_some_and(Backend::is_given_up) {
+                let cause = "fails its probes with the request unanswered".to_owned();
+                return Poll::Ready(Err(Unanswered::Given(Fault::Broke(cause))));
             }
-            () = thread.clock.sleep(look_after(watched, deadline, now)) => {
-                now = thread.clock.now();
-                if watched.is_some_and(Backend::is_given_up) {
-                    let cause = "fails its probes with the request unanswered".to_owned();
-                    return Err(Unanswered::Given(Fault::Broke(cause)));
-                }
-                if now < deadline {
-                    continue;
-                }
-                if progress.moved_at.get() == moved_at {
-                    let slow = if progress.starved.get() {
-                        Fault::Client(super::body_too_slow())
-                    } else {
-                        Fault::TooSlow
-                    };
-                    return Err(Unanswered::Given(slow));
-                }
+            let waited = thread.clock.now().duration_since(progress.moved_at.get());
+            if Duration::try_from(waited).is_ok_and(|waited| waited >= patience) {
+                let slow = if progress.starved.get() {
+                    Fault::Client(super::body_too_slow())
+                } else {
+                    Fault::TooSlow
+                };
+                return Poll::Ready(Err(Unanswered::Given(slow)));
             }
         }
-    }
+        Poll::Pending
+    })
+    .await
 }
 
-/// Where probes say that a backend is gone, a request that may be repeated need not wait there for
-/// its time-out: it looks this often.
+/// A request that waits looks this often at whether its time is up, and whether probes say that its
+/// backend is gone: then one that may be repeated need not wait there for its time-out.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-fn look_after(watched: Option<&Backend>, deadline: Timestamp, now: Timestamp) -> Duration {
-    let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
-    watched.map_or(left, |_| LOOK_EVERY.min(left))
-}
 
 /// Whose fault a broken exchange is.
 fn blame(progress: &Progress, broken: &Broken) -> Fault {
@@ -187,8 +176,12 @@ async fn receive(
 async fn hold(exchange: &mut Exchange, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {
     let mut whole = BytesMut::new();
     while !exchange.is_end_stream() {
-        let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *exchange).poll_frame(cx));
-        let frame = thread.clock.timeout(patience, next).await.map_err(|_| Fault::TooSlow)?;
+        let mut next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *exchange).poll_frame(cx));
+        // A small answer mostly comes with its head.
+        let frame = match (&mut next).now_or_never() {
+            Some(frame) => frame,
+            None => thread.clock.timeout(patience, next).await.map_err(|_| Fault::TooSlow)?,
+        };
         match frame {
             Some(Ok(frame)) => {
                 let Ok(bytes) = frame.into_data() else { continue };

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use clock::Clock;
 use http::{HeaderMap, Method};
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -195,6 +197,14 @@ impl Exchange {
                 Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Closed)),
             }
         }
+    }
+
+    /// Ready as often as `every`, but sooner the first time.
+    pub(crate) fn poll_look(&mut self, clock: Clock, every: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.link.timer.get_or_insert_with(|| clock.timer(every));
+        ready!(Pin::new(&mut *timer).poll(cx));
+        timer.set(every);
+        Poll::Ready(())
     }
 
     /// The body again, of which nothing was sent.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use clock::Timer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -61,6 +62,8 @@ pub(crate) struct Link {
     /// Where requests are put together; empty between them.
     pub(super) outbox: Vec<u8>,
     wall: Option<Wall>,
+    /// The last request's: each looks at the time as often, so it need not be set for each.
+    pub(super) timer: Option<Timer>,
 }
 
 impl std::fmt::Debug for Link {
@@ -71,7 +74,7 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     pub(super) fn new(io: Io, wall: Option<Wall>) -> Self {
-        Self { io, reader: Reader::new(), outbox: Vec::new(), wall }
+        Self { io, reader: Reader::new(), outbox: Vec::new(), wall, timer: None }
     }
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
