@@ -6,7 +6,7 @@ use control::State;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Bench, until};
+use crate::harness::{Bench, get, until};
 use crate::replay::verified;
 
 /// Lets the policy act at once where a test waits for it.
@@ -228,4 +228,50 @@ async fn strangers_are_refused() {
     let shut = locked.ask(&bench, &["status"]).await;
     assert_eq!(shut.code(), Some(2), "{shut:#?}");
     locked.ask(&bench, &["status", "--admin-token", "open-sesame"]).await.well();
+}
+
+#[tokio::test]
+async fn the_idlest_goes_and_a_protected_worker_stays() {
+    let bench = Bench::new().await;
+    let file = bench.write("autoscale.toml", "[pool]\nmax_replicas = 4\n");
+    let pool = bench.run(&["--config", file.to_str().unwrap()]).await;
+    pool.ask(&bench, &["scale", "3", "--hold", "1h"]).await.well();
+    pool.until_ready(3).await;
+    // Live: no restart is needed to choose in another way.
+    bench.write("autoscale.toml", "[pool]\nmax_replicas = 4\nvictims = \"idlest\"\n");
+    pool.client.reload().await.unwrap();
+    pool.until("the reload is in force", |status| status.max == 4).await;
+    // Two of the three workers are kept busy for as long as the test needs.
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let url = format!("{}/?cpu_ms=0&sleep_ms=20000", pool.url);
+            tokio::spawn(async move { get(&url).await.unwrap().status })
+        })
+        .collect();
+    let busy = pool
+        .until("two are busy", |status| status.workers.iter().filter(|one| one.in_flight == 1).count() == 2)
+        .await;
+    let of = |wanted: u32| busy.workers.iter().filter(move |one| one.in_flight == wanted).map(|one| &one.id);
+    let idle = of(0).next().unwrap().clone();
+    pool.ask(&bench, &["scale", "2", "--hold", "1h"]).await.well();
+    let told = pool.until_event("fewest requests in flight (0)").await;
+    assert!(told.starts_with(&format!("{idle} ready → draining: no longer needed: 2 desired")), "{told}");
+
+    // The idle one is gone; of the busy ones the older is protected, and the younger goes.
+    let older = of(1).next().unwrap().clone();
+    let said = pool.ask(&bench, &["protect", &older]).await.well();
+    assert_eq!(said.trim_end(), format!("{older} is protected from scale-in"));
+    pool.until("it is protected", |status| status.workers.iter().any(|one| one.id == older && one.protected))
+        .await;
+    assert!(pool.ask(&bench, &["ps"]).await.well().contains("(protected)"));
+    pool.ask(&bench, &["scale", "1", "--hold", "1h"]).await.well();
+    pool.until_event("fewest requests in flight (1), 1 protected").await;
+    for one in held {
+        assert_eq!(one.await.unwrap(), 200, "no request is lost over it");
+    }
+    let left = pool.until_ready(1).await;
+    assert_eq!(left.workers[0].id, older);
+    pool.ask(&bench, &["protect", &older, "--off"]).await.well();
+    pool.until("it is protected no longer", |status| !status.workers[0].protected).await;
+    assert_eq!(pool.ask(&bench, &["protect", "w9"]).await.code(), Some(4));
 }

@@ -73,6 +73,7 @@ fn routes() -> Vec<Row> {
         (Method::GET, "/api/v1/workers/{id}/logs", get(follow::logs)),
         (Method::POST, "/api/v1/workers/{id}/drain", post(steer::drain)),
         (Method::POST, "/api/v1/workers/{id}/kill", post(steer::kill)),
+        (Method::POST, "/api/v1/workers/{id}/protect", post(steer::protect)),
         (Method::GET, "/api/v1/balancer", get(balancing::settings)),
         (Method::POST, "/api/v1/balancer", post(balancing::change)),
         (Method::GET, "/api/v1/requests/{id}", get(balancing::requests)),

@@ -14,7 +14,7 @@ use crate::balancing::{BackendOrder, BalancerOrder, BalancerSettings, TargetSeen
 use crate::events::Event;
 use crate::explain::Record;
 use crate::failure::Told;
-use crate::orders::{Accepted, BoostOrder, Length, PauseOrder, PlainOrder, ScaleOrder};
+use crate::orders::{Accepted, BoostOrder, Length, PauseOrder, PlainOrder, ProtectOrder, ScaleOrder};
 use crate::ports::LogLine;
 use crate::sample::Point;
 use crate::status::Status;
@@ -263,6 +263,14 @@ impl Client {
     /// Not reachable, no such worker, refused or strange.
     pub async fn kill(&self, worker: &str) -> Result<Accepted, ClientError> {
         self.post(&["workers", worker, "kill"], &PlainOrder { by: self.by() }).await
+    }
+
+    /// Keeps a worker from being chosen at a scale-in, or ends that.
+    ///
+    /// # Errors
+    /// Not reachable, no such worker, refused or strange.
+    pub async fn protect(&self, worker: &str, on: bool) -> Result<Accepted, ClientError> {
+        self.post(&["workers", worker, "protect"], &ProtectOrder { protected: on, by: self.by() }).await
     }
 
     /// The balancer's settings in force.

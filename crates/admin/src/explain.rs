@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use control::{
-    Alarm, Applied, Because, Blocked, Boost, Command, Cycle, Decision, Flip, InForce, Measured, Observation,
-    RuleId, ShadowTurn, Step,
+    Alarm, Applied, Because, Blocked, Boost, Command, Cycle, Decision, Fault, Flip, InForce, Measured,
+    Observation, RuleId, ShadowTurn, Step, Unsound,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ pub struct Decided {
     pub blocked_by: Vec<Blocker>,
     /// Workers whose reading was left out.
     pub excluded: Vec<Left>,
+    /// Readings that could not be believed.
+    #[serde(default)]
+    pub unsound: Vec<UnsoundTold>,
     /// What would have changed it.
     pub nearest_flip: Option<NearestFlip>,
     /// The signal behind it.
@@ -173,6 +176,21 @@ pub struct Left {
     pub numbers: Numbers,
 }
 
+/// A reading that could not be believed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnsoundTold {
+    /// As in `worker_cpu`.
+    pub signal: String,
+    /// Whose, if one worker's.
+    pub worker: Option<String>,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Whether it counted as not taken.
+    pub dropped: bool,
+    /// In words.
+    pub text: String,
+}
+
 /// The nearest change that would have made the decision another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NearestFlip {
@@ -243,6 +261,7 @@ impl Decided {
             members: members.collect(),
             blocked_by: decision.blocked_by.iter().map(|blocked| blocker(blocked, seen.at)).collect(),
             excluded: excluded.collect(),
+            unsound: decision.unsound.iter().map(UnsoundTold::of).collect(),
             nearest_flip: decision.nearest_flip.as_ref().map(NearestFlip::of),
             measured: decision.measured.clone(),
             in_force: decision.in_force.clone(),
@@ -268,6 +287,18 @@ impl ShadowTold {
             decided: TrailStep::of(&shadow.decided),
             blocked_by: shadow.blocked_by.iter().map(|blocked| blocker(blocked, now)).collect(),
             nearest_flip: shadow.nearest_flip.as_ref().map(NearestFlip::of),
+        }
+    }
+}
+
+impl UnsoundTold {
+    fn of(unsound: &Unsound) -> Self {
+        Self {
+            signal: unsound.signal.to_string(),
+            worker: unsound.worker.map(|worker| worker.to_string()),
+            fault: unsound.fault,
+            dropped: unsound.dropped,
+            text: unsound.because.to_string(),
         }
     }
 }

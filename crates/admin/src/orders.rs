@@ -76,6 +76,24 @@ pub struct PlainOrder {
     pub by: Option<String>,
 }
 
+/// Keep a worker from being chosen at a scale-in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtectOrder {
+    /// `false` ends the protection. `true` when left out.
+    #[serde(default = "protects")]
+    pub protected: bool,
+    /// Who orders it, for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl Default for ProtectOrder {
+    fn default() -> Self {
+        Self { protected: protects(), by: None }
+    }
+}
+
 /// An order was taken; it is carried out at the next turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
@@ -164,6 +182,10 @@ fn name(by: Option<String>) -> Result<String, String> {
 #[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
 fn default_hold_s() -> Option<f64> {
     Some(DEFAULT_HOLD.as_secs_f64())
+}
+
+fn protects() -> bool {
+    true
 }
 
 mod replicas {

@@ -121,6 +121,8 @@ pub trait Orders: Send + Sync {
     fn drain(&self, worker: &str) -> Result<(), OrdersError>;
     /// Ends a worker at once; another takes its place.
     fn kill(&self, worker: &str) -> Result<(), OrdersError>;
+    /// Keeps a worker from being chosen at a scale-in, or ends that.
+    fn protect(&self, worker: &str, on: bool) -> Result<(), OrdersError>;
     /// Ends the whole program in good order.
     fn stop(&self) -> Result<(), OrdersError>;
     /// Reads the configuration file again; a wrong one is refused and changes nothing.

@@ -140,6 +140,9 @@ pub struct WorkerStatus {
     pub uptime_s: f64,
     /// How often its slot was restarted after a crash.
     pub restarts: u32,
+    /// Whether it is kept from being chosen at a scale-in.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 impl Status {
@@ -246,6 +249,7 @@ fn workers(seen: &Observation, turns: &[Arc<Cycle>], now: Timestamp) -> Vec<Work
         requests_per_minute: requests_per_minute(worker, seen.at, &turns[start..]),
         uptime_s: worker.pid.map_or(0.0, |_| seconds_between(worker.started_at, now)),
         restarts: worker.restarts,
+        protected: worker.protected,
     };
     seen.workers.iter().map(of).collect()
 }
@@ -282,6 +286,10 @@ fn alarms(newest: Option<&Cycle>, record: Option<&journal::Health>) -> Vec<Strin
             if seen.traffic.is_none() {
                 alarms.push("traffic could not be measured".to_owned());
             }
+            alarms.extend(decision.unsound.iter().filter(|one| one.dropped).map(|unsound| {
+                let whose = unsound.worker.map(|worker| format!(" of {worker}")).unwrap_or_default();
+                format!("{}{whose} is not believed: {}", unsound.signal, unsound.because)
+            }));
             alarms.extend(seen.workers.iter().filter_map(|worker| {
                 let what = match worker.state {
                     State::Backoff => "crashed again and again and waits before its next start",

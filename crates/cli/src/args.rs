@@ -3,6 +3,7 @@
 pub(crate) mod balance;
 mod balancer;
 mod balancer_steer;
+mod doctor;
 mod forecast;
 mod learn;
 pub(crate) mod parse;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use balance::{BackendArg, BalanceArgs, backend};
 pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset, LogFormatArg};
 pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, RequestArgs, SetArgs};
+pub(crate) use doctor::{DoctorArgs, DoctorCommand, DoctorSignalArgs};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
     SeriesArgs, TrainArgs,
@@ -31,7 +33,7 @@ pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
 pub(crate) use policy::{CheckArgs, LintArgs, PolicyArgs, PolicyCommand};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
-pub(crate) use steer::{BoostArgs, PauseArgs};
+pub(crate) use steer::{BoostArgs, PauseArgs, ProtectArgs};
 pub(crate) use tls::{TlsArgs, TlsCommand, TlsInitArgs};
 pub(crate) use transport::TransportArgs;
 pub(crate) use tune::{PolicyTestArgs, TuneArgs};
@@ -91,6 +93,8 @@ pub(crate) enum Command {
     Drain(WorkerIdArgs),
     /// End a worker at once; another takes its place
     Kill(WorkerIdArgs),
+    /// Keep a worker from being chosen at a scale-in, or end that
+    Protect(ProtectArgs),
     /// Show what a worker printed
     Logs(LogsArgs),
     /// Show what happened to workers and what was decided
@@ -101,6 +105,8 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Explain what it would have taken to decide otherwise
     WhyNot(WhyArgs),
+    /// Find out what is wrong with a running pool's measurements
+    Doctor(DoctorArgs),
     /// Put a recorded run's observations before the decision code again
     Replay(ReplayArgs),
     /// Prove things about a recorded run: that no request was lost
@@ -133,6 +139,13 @@ pub(crate) enum Command {
     /// Parent of all workers; started by `run`, never by hand
     #[command(hide = true)]
     Guardian,
+    /// Keeps a program that decides from outliving us; started by `run`, never by hand
+    #[command(hide = true)]
+    Leash {
+        /// The program and its arguments
+        #[arg(last = true)]
+        words: Vec<String>,
+    },
 }
 
 /// Arguments of `demo`.
@@ -318,6 +331,9 @@ pub(crate) struct DecideArgs {
     /// A policy with settings, a preset, or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) policy: String,
+    /// Policies that only watch, each on a virtual pool of its own
+    #[arg(long, value_name = "NAME,NAME:KEY=VALUE,FILE,…")]
+    pub(crate) shadow: Vec<String>,
     /// Fewest replicas, in place of the file's
     #[arg(long)]
     pub(crate) min: Option<u32>,

@@ -6,6 +6,7 @@ pub(crate) mod balance;
 pub(crate) mod balancer;
 pub(crate) mod decide;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod forecast;
 pub(crate) mod gym;
 pub(crate) mod load;

@@ -9,13 +9,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control::ControllerConfig;
+use control::{ControllerConfig, Victims};
 use proxy::HealthCheck;
 use traffic::{Ejection, Version};
 
 use crate::args::BackendArg;
 
-pub(crate) use resolve::{Origin, policy, refused, reload, resolve, resolve_balance};
+pub(crate) use resolve::{Origin, listed_shadows, policy, refused, reload, resolve, resolve_balance};
 
 /// A run, settled.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub(crate) struct Pool {
     pub(crate) drain_timeout: Duration,
     pub(crate) kill_deadline: Duration,
     pub(crate) liveness_timeout: Duration,
+    /// Who goes at a scale-in.
+    pub(crate) victims: Victims,
 }
 
 /// The admin API.

@@ -36,6 +36,9 @@ fn main() -> ExitCode {
     if matches!(cli.command, Command::Guardian) {
         return supervisor::guardian::run();
     }
+    if let Command::Leash { words } = &cli.command {
+        return supervisor::leash::run(words);
+    }
     match dispatch(cli.command) {
         Ok(()) => ExitCode::from(failure::FINE),
         Err(error) => failure::report(&error),
@@ -47,7 +50,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => several_threads(run::demo::run(&args)),
         Command::Run(args) => several_threads(run::run::run(&args)),
-        Command::Guardian => Ok(()),
+        Command::Guardian | Command::Leash { .. } => Ok(()),
         Command::Balance(args) => several_threads(run::balance::run(&args)),
         Command::Worker(args) => one_thread(run::worker::run(&args)),
         Command::Load(args) => several_threads(run::load::run(&args)),
@@ -63,10 +66,12 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Resume(args) => one_thread(run::steer::resume(&args)),
         Command::Drain(args) => one_thread(run::steer::drain(&args)),
         Command::Kill(args) => one_thread(run::steer::kill(&args)),
+        Command::Protect(args) => one_thread(run::steer::protect(&args)),
         Command::Logs(args) => one_thread(run::ask::logs(&args)),
         Command::Events(args) => one_thread(run::ask::events(&args)),
         Command::Stop(args) => one_thread(run::steer::stop(&args)),
         Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
+        Command::Doctor(args) => one_thread(run::doctor::run(&args)),
         Command::Replay(args) => run::replay::run(&args),
         Command::Verify(args) => run::verify::run(&args),
         Command::Forecast(args) => run::forecast::run(&args),

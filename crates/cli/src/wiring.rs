@@ -95,11 +95,12 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let steering = local.steering();
 
     let (controller, first) = take_up(&config, &past, &mut notices)?;
-    local.scale_to(first).await?;
+    local.scale_to(first, &[]).await?;
 
     let (commands, commands_in) = mpsc::channel(ORDERS_MAX);
     let balancing = balancing::Desk::of_fleet(proxy.router(), clock, &config.balancer, &steering);
-    let reload = orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing));
+    let reload =
+        orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing), steering.clone());
     let board = Arc::new(Board::new());
     let expectation = Expectation::start(&config, &past.cycles, clock)?;
     board.restore(past.cycles);
@@ -161,7 +162,8 @@ fn turns(
 ) -> anyhow::Result<Loop<source::MeterSource, Local>> {
     let mode = if config.dry_run { Mode::Recommend } else { Mode::Act };
     let forecasting = forecasting::start(&config.control)?;
-    let slow = Box::new(supervisor::Programs::new(clock));
+    let leash = supervisor::Leash::ourselves().context("our own binary cannot be found")?;
+    let slow = Box::new(supervisor::Programs::new(clock, leash));
     Ok(Loop { source, target, controller, commands, mode, forecasting, slow, clock })
 }
 
@@ -344,6 +346,7 @@ fn supervisor_config(config: &Config, seed: u64) -> anyhow::Result<SupervisorCon
     settings.fleet.startup_deadline = pool.start_up_deadline;
     settings.fleet.drain_timeout = pool.drain_timeout;
     settings.fleet.kill_deadline = pool.kill_deadline;
+    settings.fleet.victims = pool.victims;
     settings.seed = seed;
     Ok(settings)
 }

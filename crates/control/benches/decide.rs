@@ -31,6 +31,7 @@ fn observation(workers: u32, signals: u32) -> Observation {
         requests: 0,
         restarts: 0,
         version: Version::default(),
+        protected: false,
         metrics: (0..if listed { signals } else { 0 })
             .map(|index| MetricSeen { name: format!("m{index}"), value: Some(1.0), ..MetricSeen::default() })
             .collect(),

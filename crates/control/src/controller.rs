@@ -1,4 +1,4 @@
-//! Turns observations into decisions: orders → policy → limits, each once.
+//! Turns observations into decisions: orders → soundness → policy → limits, each once.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::exec::Program;
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
 use crate::shadow::{ShadowConfig, Shadows};
+use crate::soundness::Soundness;
 
 /// Turns come at least this often, so that charts move and orders act although a policy may
 /// be asked seldom.
@@ -85,6 +86,7 @@ pub struct Controller {
     /// At least so many until then.
     boost: Option<Boost>,
     shadows: Shadows,
+    soundness: Soundness,
     /// When the policy is to be asked next; `None` before the first turn.
     due: Option<Timestamp>,
 }
@@ -98,7 +100,8 @@ impl Controller {
         let limits = Limits::with(built.limits, config.min, config.max);
         let shadows = Shadows::new(&config)?;
         let (held, paused, boost, due) = (None, None, None, None);
-        Ok(Self { config, policy: built.policy, limits, held, paused, boost, shadows, due })
+        let soundness = Soundness::default();
+        Ok(Self { config, policy: built.policy, limits, held, paused, boost, shadows, soundness, due })
     }
 
     /// The configuration in force.
@@ -133,6 +136,8 @@ impl Controller {
         let current = seen.fleet.desired;
         let refused = self.take_orders(seen);
         self.expire(seen.at);
+        let (believed, unsound) = self.soundness.judge(seen);
+        let seen = believed.as_ref();
         self.limits.observe(seen);
         self.policy.observe(seen);
 
@@ -163,6 +168,7 @@ impl Controller {
             limited: limited.steps,
             blocked_by: said.blocked_by,
             excluded: said.excluded,
+            unsound,
             nearest_flip: said.nearest_flip,
             measured: said.measured.or_else(|| self.policy.measured()),
             in_force: self.in_force(),

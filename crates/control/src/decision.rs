@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use traffic::WorkerId;
 
 use crate::shadow::ShadowTurn;
+use crate::soundness::Unsound;
 
 pub use crate::because::{Because, Text};
 pub use crate::decision::alarm::{Alarm, AlarmState};
@@ -120,6 +121,9 @@ pub struct Decision {
     pub blocked_by: Vec<Blocked>,
     /// Workers left out of the measurement.
     pub excluded: Vec<Excluded>,
+    /// Readings that could not be believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsound: Vec<Unsound>,
     /// What it would have taken to decide otherwise.
     pub nearest_flip: Option<Flip>,
     /// The signal behind it.

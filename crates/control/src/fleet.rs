@@ -10,6 +10,7 @@ pub mod event;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod victim;
 mod words;
 mod worker;
 
@@ -17,11 +18,12 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use rand_pcg::Pcg32;
-use traffic::{Route, Version, WorkerId};
+use traffic::{Route, WorkerId};
 
 use self::config::FleetConfig;
 use self::event::{Effect, Event};
 use self::status::{FleetStatus, State, Transition};
+use self::victim::Victims;
 use self::words::{exit_text, ordinal, seconds};
 use self::worker::{After, Ending, Phase, Turn, Worker, between, later};
 use crate::observation::WorkerSeen;
@@ -82,6 +84,26 @@ impl Fleet {
         self.reconcile(now);
     }
 
+    /// Ends all workers for good, the protected too.
+    pub fn empty(&mut self, now: Timestamp) {
+        self.slots.iter_mut().filter_map(|slot| slot.worker.as_mut()).for_each(|one| one.protected = false);
+        self.set_desired(now, 0);
+    }
+
+    /// Chooses from now on in another way who goes.
+    pub fn set_victims(&mut self, victims: Victims) {
+        self.config.victims = victims;
+    }
+
+    /// Takes note of what the choice of who goes may depend on; of other workers nothing is known.
+    pub fn observe(&mut self, seen: &[WorkerSeen]) {
+        for worker in seen {
+            if let Some(known) = self.worker_mut(worker.id) {
+                (known.in_flight, known.memory_bytes) = (worker.in_flight, worker.memory_bytes);
+            }
+        }
+    }
+
     /// Takes an event in. One about a process that is no longer there changes nothing.
     pub fn handle(&mut self, now: Timestamp, event: Event) {
         let id = event.id();
@@ -105,6 +127,7 @@ impl Fleet {
             Event::Drained { .. } => self.drained(now, id),
             Event::Drain { .. } => self.retire(now, id, "drained by hand", true),
             Event::Kill { .. } => self.kill_by_hand(now, id),
+            Event::Protect { on, .. } => self.protect(now, id, on),
             Event::SpawnFailed { because, .. } => {
                 self.ended(now, id, &format!("could not be started: {because}"));
             }
@@ -185,9 +208,10 @@ impl Fleet {
         loop {
             let wanted = self.count(|worker| worker.phase.is_wanted());
             if wanted > self.desired {
-                let victim = choose_victim(self.workers_iter())
-                    .expect("every wanted worker can be given up, and there is one");
-                let because = format!("no longer needed: {} desired", self.desired);
+                let chosen = victim::choose(self.workers_iter(), self.config.victims);
+                // All that are left are protected.
+                let Some((victim, because)) = chosen else { return };
+                let because = format!("no longer needed: {} desired; {because}", self.desired);
                 self.retire(now, victim, &because, false);
             } else if wanted == self.desired || !(self.revive(now) || self.spawn_another(now)) {
                 return;
@@ -264,6 +288,14 @@ impl Fleet {
         };
         let turn = Turn::kill(now, after, "killed by hand", config);
         self.enter(now, id, Some(turn));
+    }
+
+    fn protect(&mut self, now: Timestamp, id: WorkerId, on: bool) {
+        let Some(worker) = self.worker_mut(id).filter(|worker| worker.protected != on) else { return };
+        worker.protected = on;
+        let (state, pid) = (Some(worker.phase.state()), worker.pid);
+        let because = if on { "protected from scale-in by hand" } else { "protected no longer" };
+        self.record(now, id, pid, (state, state), because.to_owned());
     }
 
     fn drained(&mut self, now: Timestamp, id: WorkerId) {
@@ -355,7 +387,7 @@ impl Fleet {
         let ready = self.workers_iter().filter(|worker| matches!(worker.phase, Phase::Ready { .. }));
         let route = |worker: &Worker| {
             let address = worker.address.clone()?;
-            Some(Route { id: worker.id, address, weight: 1, version: Version::default() })
+            Some(Route { id: worker.id, address, weight: 1, version: worker.version })
         };
         ready.filter_map(route).collect()
     }
@@ -372,13 +404,6 @@ impl Fleet {
         u32::try_from(self.workers_iter().filter(|worker| which(worker)).count())
             .expect("workers are bounded by WORKERS_MAX and the surge")
     }
-}
-
-/// Who goes when there are too many: whoever serves nobody, and among equals the newest, whose
-/// caches are the coldest.
-fn choose_victim<'a>(workers: impl Iterator<Item = &'a Worker>) -> Option<WorkerId> {
-    let rank = |worker: &'a Worker| Some(((worker.phase.expendability()?, worker.birth), worker.id));
-    workers.filter_map(rank).max_by_key(|(rank, _)| *rank).map(|(_, id)| id)
 }
 
 fn worker_of(slots: &mut [Slot], id: WorkerId) -> Option<&mut Worker> {

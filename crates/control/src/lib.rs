@@ -17,6 +17,7 @@ mod number;
 pub mod observation;
 pub mod policy;
 pub mod shadow;
+pub mod soundness;
 pub mod span;
 pub mod virtual_pool;
 
@@ -34,6 +35,7 @@ pub use fleet::Fleet;
 pub use fleet::config::FleetConfig;
 pub use fleet::event::{Effect, Event};
 pub use fleet::status::{Exit, FleetStatus, State, Transition};
+pub use fleet::victim::Victims;
 pub use observation::{
     Command, ForecastSeen, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent,
     ScaleTo, SlowInputs, WorkerSeen,
@@ -41,3 +43,4 @@ pub use observation::{
 pub use policy::spec::{PRESETS, PolicySpec, Preset};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};
 pub use shadow::{ShadowConfig, ShadowTurn};
+pub use soundness::{Fault, Unsound};

@@ -1,11 +1,12 @@
 //! Limits on what a policy asks for, in one order for all policies: stabilization → rate →
-//! flap budget → change in flight → paused scale-in → boost → wake → bounds. Each speaks at
+//! flap budget → change in flight → paused scale-in → protected → boost → wake → bounds. Each speaks at
 //! most once.
 
 pub mod bounds;
 pub mod flap_budget;
 pub mod in_flight;
 pub mod keep;
+pub mod protected;
 pub mod rate;
 pub mod stabilization;
 pub mod wake;
@@ -42,9 +43,9 @@ pub enum Meets {
     /// A member of a combination: those that belong to it; the rest come after.
     Own,
     /// A policy that is not asked at this turn, or that knows no windows: a paused scale-in,
-    /// boost, wake and bounds.
+    /// protected workers, boost, wake and bounds.
     Bounds,
-    /// An order by hand: boost, wake and bounds.
+    /// An order by hand: protected workers, boost, wake and bounds.
     Order,
     /// A policy that was switched off from outside: none.
     None,
@@ -151,6 +152,10 @@ impl Limits {
         {
             replicas = step.replicas;
             out.push(seen, step, keep.until);
+        }
+        if let Some(step) = protected::limit(seen, replicas) {
+            replicas = step.replicas;
+            out.push(seen, step, None);
         }
         if let Some(Boost { min, until }) = self.boost.filter(|boost| boost.until > seen.at)
             && let Some(step) = boost(min, replicas)

@@ -37,6 +37,7 @@ pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
             requests: 600,
             restarts: 0,
             version: Version::default(),
+            protected: false,
             metrics: Vec::new(),
         })
         .collect();

@@ -120,6 +120,9 @@ pub struct WorkerSeen {
     /// App version it runs.
     #[serde(default)]
     pub version: Version,
+    /// Ordered by hand: it is not chosen at a scale-in.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
     /// Named measurements of this worker beyond the above, such as a container's CPU against
     /// what it requested. Where one is listed for `cpu` or `memory`, it stands in place of
     /// `cpu_percent` and `memory_bytes`.

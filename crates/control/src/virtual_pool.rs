@@ -172,6 +172,7 @@ impl VirtualPool {
             requests: 0,
             restarts: 0,
             version: Version::default(),
+            protected: false,
             metrics: Vec::new(),
         };
         if ready_ms <= now_ms {

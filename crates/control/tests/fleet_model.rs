@@ -23,6 +23,7 @@ enum Happens {
     Exited(usize),
     Drain(usize),
     Kill(usize),
+    Protect(usize, bool),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -37,7 +38,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         3 => index.clone().prop_map(Happens::Drained),
         3 => index.clone().prop_map(Happens::Exited),
         1 => index.clone().prop_map(Happens::Drain),
-        1 => index.prop_map(Happens::Kill),
+        1 => index.clone().prop_map(Happens::Kill),
+        1 => (index, any::<bool>()).prop_map(|(index, on)| Happens::Protect(index, on)),
     ]
 }
 
@@ -93,6 +95,7 @@ impl Model {
             Happens::Drained(index) => self.tell(index, |id| Event::Drained { id }),
             Happens::Drain(index) => self.tell(index, |id| Event::Drain { id }),
             Happens::Kill(index) => self.tell(index, |id| Event::Kill { id }),
+            Happens::Protect(index, on) => self.tell(index, |id| Event::Protect { id, on }),
             Happens::Exited(index) => self.exit(index),
         }
         self.effects();
@@ -160,13 +163,19 @@ impl Model {
         assert!(self.live.len() <= (DESIRED_MAX + self.surge) as usize, "{} live", self.live.len());
         let status = self.fleet.status();
         let wanted = status.ready + status.starting + status.unhealthy + status.backoff;
-        assert!(wanted <= status.desired, "{status:?}");
-        let settled = wanted == status.ready && status.draining == 0 && wanted == status.desired;
+        let mut stay = workers.iter().filter(|one| one.state != State::Draining);
+        let protected = stay.all(|one| one.protected);
+        assert!(wanted <= status.desired || protected, "{status:?}");
+        let enough = wanted == status.desired || (wanted > status.desired && protected);
+        let settled = wanted == status.ready && status.draining == 0 && enough;
         assert!(settled || self.fleet.wake_at().is_some(), "{status:?} is not settled and nothing is due");
     }
 
     /// From here on every process does as it is told; time passes only to deadlines.
     fn settle(&mut self) {
+        for index in 0..self.live.len() {
+            self.step(&Happens::Protect(index, false));
+        }
         for _ in 0..100 {
             let ids: Vec<WorkerId> = self.live.keys().copied().collect();
             for id in ids {

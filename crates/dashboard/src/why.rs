@@ -62,6 +62,12 @@ pub fn trail(decision: &Decision, at: Timestamp, zone: &TimeZone) -> Vec<String>
     for excluded in &decision.excluded {
         lines.push(row("left out", &format!("{}: {}", excluded.worker, excluded.because)));
     }
+    for unsound in &decision.unsound {
+        let whose = unsound.worker.map(|worker| format!(" of {worker}")).unwrap_or_default();
+        let treated = if unsound.dropped { "not taken" } else { "taken" };
+        let text = format!("{}{whose}, {}, {treated}: {}", unsound.signal, unsound.fault, unsound.because);
+        lines.push(row("unsound", &text));
+    }
     lines.push(row("before", &decision.current.to_string()));
     let step = |step: &control::Step| format!("{:<3} {}: {}", step.replicas, step.rule, step.because);
     lines.extend(decision.alarms.iter().map(|alarm| row("alarm", &alarm.to_string())));

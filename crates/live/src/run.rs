@@ -98,7 +98,7 @@ impl<S: Source, T: Target> Loop<S, T> {
         self.slow.show(&seen, self.controller.config(), self.controller.programs());
         let applied = match self.mode {
             Mode::Recommend => Applied::DryRun,
-            Mode::Act => match self.target.scale_to(decision.desired()).await {
+            Mode::Act => match self.target.scale_to(decision.desired(), &seen.workers).await {
                 Ok(()) => Applied::Ordered,
                 Err(error) => Applied::Failed(error.to_string()),
             },

@@ -11,7 +11,12 @@ pub trait Target: Send {
     fn status(&mut self) -> impl Future<Output = Result<Status, TargetError>> + Send;
 
     /// Orders `desired` replicas; returns once the order is taken, not once it is carried out.
-    fn scale_to(&mut self, desired: u32) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// `seen` are the workers as the decision saw them, by which it may choose who goes.
+    fn scale_to(
+        &mut self,
+        desired: u32,
+        seen: &[WorkerSeen],
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
 }
 
 /// What a target tells each turn.

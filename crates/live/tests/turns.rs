@@ -68,7 +68,7 @@ impl Target for Recording {
         Ok(Status { fleet, signals: BTreeMap::from([("host_cpu".to_owned(), reading)]), ..Status::default() })
     }
 
-    async fn scale_to(&mut self, desired: u32) -> Result<(), TargetError> {
+    async fn scale_to(&mut self, desired: u32, _seen: &[control::WorkerSeen]) -> Result<(), TargetError> {
         if self.refuse {
             return Err(TargetError("refused".to_owned()));
         }

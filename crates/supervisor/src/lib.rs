@@ -6,6 +6,7 @@
 
 mod config;
 pub mod guardian;
+pub mod leash;
 mod leftovers;
 mod local;
 mod output;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use config::{Routes, StartError, SupervisorConfig, Wires};
 pub use guardian::link::GuardianCommand;
+pub use leash::Leash;
 pub use leftovers::state_directory;
 pub use local::{Local, OrderError, Steering};
 pub use output::{Line, Outputs, Stream};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use control::{FleetStatus, Reading, State, Transition, WorkerSeen};
+use control::{FleetStatus, Reading, State, Transition, Victims, WorkerSeen};
 use jiff::Timestamp;
 use live::{Status, Target, TargetError};
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use traffic::WorkerId;
 use crate::config::{StartError, SupervisorConfig, Wires};
 use crate::leftovers;
 use crate::output::Outputs;
-use crate::task::{self, HandOrder};
+use crate::task::{self, HandOrder, Wanted};
 use crate::usage::{Subject, Usage, UsageMeter};
 
 /// Last words of a crashed worker that its transition quotes.
@@ -123,6 +123,17 @@ impl Steering {
         self.order(HandOrder::Kill(id)).await.map(|()| id)
     }
 
+    /// Keeps the worker in this slot from being chosen at a scale-in, or ends that.
+    pub async fn protect(&self, slot: u32, on: bool) -> Result<WorkerId, OrderError> {
+        let id = self.worker_in(slot)?;
+        self.order(HandOrder::Protect(id, on)).await.map(|()| id)
+    }
+
+    /// Chooses from now on in another way who goes at a scale-in.
+    pub async fn choose(&self, victims: Victims) -> Result<(), OrderError> {
+        self.order(HandOrder::Choose(victims)).await
+    }
+
     /// What workers print.
     pub fn outputs(&self) -> &Arc<Outputs> {
         &self.outputs
@@ -166,7 +177,7 @@ impl Steering {
 
 /// A pool of workers on this machine. Dropping it and all its [`Steering`]s ends it by force.
 pub struct Local {
-    desired: watch::Sender<u32>,
+    wanted: watch::Sender<Wanted>,
     snapshot: watch::Receiver<Snapshot>,
     story: Arc<Story>,
     usage: Arc<Mutex<UsageMeter>>,
@@ -187,7 +198,7 @@ impl Local {
             let ended = leftovers::end_all(&config.state_directory, clock).await;
             ended.into_iter().for_each(|text| story.notice(text));
         }
-        let (desired, desired_seen) = watch::channel(0);
+        let (wanted, wanted_seen) = watch::channel(Wanted::default());
         let (snapshot_out, snapshot) = watch::channel(Snapshot::default());
         let (closing, closing_seen) = watch::channel(None);
         let (done_out, done) = watch::channel(false);
@@ -195,7 +206,7 @@ impl Local {
         let outputs = Outputs::new(clock);
         let usage = Arc::new(Mutex::new(UsageMeter::new(config.worker_cpus)));
         let ports = task::Ports {
-            desired: desired_seen,
+            wanted: wanted_seen,
             orders: orders_in,
             closing: closing_seen,
             snapshot: snapshot_out,
@@ -206,7 +217,7 @@ impl Local {
         task::start(config, keeps_record, clock, wires, ports).await?;
         let closing = Arc::new(closing);
         let steering = Steering { orders, closing, done, snapshot: snapshot.clone(), outputs, clock };
-        Ok(Self { desired, snapshot, story, usage, steering, clock })
+        Ok(Self { wanted, snapshot, story, usage, steering, clock })
     }
 
     /// Hands for people and signals.
@@ -260,13 +271,16 @@ impl Target for Local {
         let transitions = self.story.take(self.clock.now(), &self.steering.outputs);
         // An order that the task has not taken up yet is an order all the same: seen without it,
         // the next decision would start from the number before and take it back.
-        let fleet = FleetStatus { desired: *self.desired.borrow(), ..snapshot.fleet };
+        let fleet = FleetStatus { desired: self.wanted.borrow().replicas, ..snapshot.fleet };
         Ok(Status { fleet, workers, signals, transitions })
     }
 
-    async fn scale_to(&mut self, desired: u32) -> Result<(), TargetError> {
+    async fn scale_to(&mut self, desired: u32, seen: &[WorkerSeen]) -> Result<(), TargetError> {
         // `send_replace` would also wake the task for nothing.
-        self.desired.send_if_modified(|now| std::mem::replace(now, desired) != desired);
+        self.wanted.send_if_modified(|now| {
+            now.seen = seen.to_vec();
+            std::mem::replace(&mut now.replicas, desired) != desired
+        });
         self.can_go_on()
     }
 }

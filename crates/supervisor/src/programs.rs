@@ -1,8 +1,8 @@
 //! Programs that decide: `exec` policies' processes, asked each turn and never waited for.
 //!
 //! A program that ends, or does not answer in time, is started anew after a pause that doubles;
-//! its last words go into the reason of the decisions that had to do without it. It is a child of
-//! ours and ends with its input, so one that reads until then never outlives us.
+//! its last words go into the reason of the decisions that had to do without it. It runs on a
+//! [`Leash`], which ends it when we end, however that happens.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -19,6 +19,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::leash::Leash;
+
 /// Pause before a program that ended is started again; doubles each time it ends without an answer.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 /// Longest such pause: a program that was mended comes back within half a minute.
@@ -33,6 +35,7 @@ type Asked = Option<Arc<str>>;
 /// All programs of a run.
 pub struct Programs {
     clock: Clock,
+    leash: Leash,
     answers: Arc<Mutex<Answers>>,
     running: BTreeMap<String, Running>,
 }
@@ -50,8 +53,8 @@ impl Drop for Running {
 
 impl Programs {
     /// None yet; they start when they are first shown a turn.
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, answers: Arc::default(), running: BTreeMap::new() }
+    pub fn new(clock: Clock, leash: Leash) -> Self {
+        Self { clock, leash, answers: Arc::default(), running: BTreeMap::new() }
     }
 
     fn start(&self, program: Program) -> Running {
@@ -60,6 +63,7 @@ impl Programs {
             name: program.name(),
             program,
             clock: self.clock,
+            leash: self.leash.clone(),
             asked,
             answers: Arc::clone(&self.answers),
         };
@@ -101,6 +105,7 @@ struct Desk {
     name: String,
     program: Program,
     clock: Clock,
+    leash: Leash,
     asked: watch::Receiver<Asked>,
     answers: Arc<Mutex<Answers>>,
 }
@@ -109,7 +114,7 @@ impl Desk {
     async fn serve(mut self) {
         let mut pause = PAUSE_FIRST;
         loop {
-            let (answered, because) = match spawn(&self.program) {
+            let (answered, because) = match spawn(&self.program, &self.leash) {
                 Ok(talk) => self.talk(talk).await,
                 Err(error) => (false, format!("{}: {error}", self.name)),
             };
@@ -161,17 +166,16 @@ struct Talk {
     last_words: Arc<Mutex<String>>,
 }
 
-fn spawn(program: &Program) -> std::io::Result<Talk> {
+fn spawn(program: &Program, leash: &Leash) -> std::io::Result<Talk> {
     let missing = || std::io::Error::other("it has no such stream");
-    let (name, arguments) = program.command.split_first().ok_or_else(missing)?;
-    let mut child = Command::new(name)
-        .args(arguments)
+    let mut child = Command::new(&leash.program)
+        .args(&leash.arguments)
+        .args(&program.command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // Ctrl-C in our terminal is for us; the program ends with its input.
+        // Ctrl-C in our terminal is for us; the leash ends the program with its input.
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()?;
     let input = child.stdin.take().ok_or_else(missing)?;
     let output = BufReader::new(child.stdout.take().ok_or_else(missing)?);

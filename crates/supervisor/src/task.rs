@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use control::{Event, Exit, Fleet};
+use control::{Event, Exit, Fleet, Victims, WorkerSeen};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use traffic::WorkerId;
@@ -28,11 +28,20 @@ const LET_GO_AFTER: Duration = Duration::from_secs(5);
 pub(crate) enum HandOrder {
     Drain(WorkerId),
     Kill(WorkerId),
+    Protect(WorkerId, bool),
+    Choose(Victims),
+}
+
+/// How many workers there should be, and the workers by which that was decided.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) replicas: u32,
+    pub(crate) seen: Vec<WorkerSeen>,
 }
 
 /// The task's ends of all channels to [`crate::Local`].
 pub(crate) struct Ports {
-    pub(crate) desired: watch::Receiver<u32>,
+    pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) orders: mpsc::Receiver<HandOrder>,
     /// When to have ended everything, once it is to end.
     pub(crate) closing: watch::Receiver<Option<Timestamp>>,
@@ -102,11 +111,8 @@ impl Pool {
                     // With nobody left to steer, nobody wants the pool either.
                     self.close(deadline.unwrap_or_else(|| self.clock.now()));
                 }
-                Some(order) = self.ports.orders.recv() => self.tell(Some(match order {
-                    HandOrder::Drain(id) => Event::Drain { id },
-                    HandOrder::Kill(id) => Event::Kill { id },
-                })),
-                changed = self.ports.desired.changed(), if self.desired_open => {
+                Some(order) = self.ports.orders.recv() => self.take(order),
+                changed = self.ports.wanted.changed(), if self.desired_open => {
                     self.desired_open = changed.is_ok();
                     self.follow_desired();
                 }
@@ -137,9 +143,19 @@ impl Pool {
     }
 
     fn follow_desired(&mut self) {
-        let desired = *self.ports.desired.borrow_and_update();
+        let wanted = self.ports.wanted.borrow_and_update();
         if self.closing.is_none() && self.hands.broken().is_none() {
-            self.fleet.set_desired(self.clock.now(), desired);
+            self.fleet.observe(&wanted.seen);
+            self.fleet.set_desired(self.clock.now(), wanted.replicas);
+        }
+    }
+
+    fn take(&mut self, order: HandOrder) {
+        match order {
+            HandOrder::Drain(id) => self.tell(Some(Event::Drain { id })),
+            HandOrder::Kill(id) => self.tell(Some(Event::Kill { id })),
+            HandOrder::Protect(id, on) => self.tell(Some(Event::Protect { id, on })),
+            HandOrder::Choose(victims) => self.fleet.set_victims(victims),
         }
     }
 
@@ -219,13 +235,13 @@ impl Pool {
             self.ports.story.notice(notice);
         }
         if self.hands.broken().is_some() {
-            self.fleet.set_desired(self.clock.now(), 0);
+            self.fleet.empty(self.clock.now());
         }
     }
 
     fn close(&mut self, deadline: Timestamp) {
         self.closing = Some(deadline);
-        self.fleet.set_desired(self.clock.now(), 0);
+        self.fleet.empty(self.clock.now());
         self.force_if_due();
     }
 

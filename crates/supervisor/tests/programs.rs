@@ -6,7 +6,7 @@ use clock::Clock;
 use control::policy::exec::{Answer, Program};
 use control::{ControllerConfig, FleetStatus, Observation, PolicyConfig, SlowInputs};
 use live::Slow;
-use supervisor::Programs;
+use supervisor::{Leash, Programs};
 
 /// Far longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -32,7 +32,11 @@ fn seen(clock: Clock) -> Observation {
 /// Shows turns until the program's answer is as wanted.
 async fn until(program: &Program, wanted: impl Fn(&Answer) -> bool) -> Answer {
     let clock = Clock::start();
-    let mut programs = Programs::new(clock);
+    let leash = Leash {
+        program: env!("CARGO_BIN_EXE_supervisor-fixture").into(),
+        arguments: vec!["leash".to_owned()],
+    };
+    let mut programs = Programs::new(clock, leash);
     let policy = PolicyConfig { name: "exec".to_owned(), settings: serde_json::Map::new() };
     let config =
         ControllerConfig { policy, min: 1, max: 5, interval: Duration::from_secs(1), shadows: Vec::new() };

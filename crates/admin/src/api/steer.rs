@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::App;
 use crate::events::order_text;
 use crate::failure::Failure;
-use crate::orders::{Accepted, BoostOrder, PauseOrder, PlainOrder, ScaleOrder};
+use crate::orders::{Accepted, BoostOrder, PauseOrder, PlainOrder, ProtectOrder, ScaleOrder};
 
 pub(super) type Body = Result<Bytes, BytesRejection>;
 pub(super) type Answer = Result<(StatusCode, Json<Accepted>), Failure>;
@@ -60,6 +60,13 @@ pub(super) async fn drain(State(app): State<Arc<App>>, Path(worker): Path<String
 pub(super) async fn kill(State(app): State<Arc<App>>, Path(worker): Path<String>) -> Answer {
     app.ports.orders.kill(&worker)?;
     Ok(accepted(format!("killing {worker}"), None))
+}
+
+pub(super) async fn protect(State(app): State<Arc<App>>, Path(worker): Path<String>, body: Body) -> Answer {
+    let order: ProtectOrder = read(body)?.unwrap_or_default();
+    app.ports.orders.protect(&worker, order.protected)?;
+    let text = if order.protected { "is protected from scale-in" } else { "is protected no longer" };
+    Ok(accepted(format!("{worker} {text}"), None))
 }
 
 fn pass_on(app: &App, command: Command) -> Answer {

@@ -53,6 +53,17 @@ async fn orders_as_curl_sends_them() {
 }
 
 #[tokio::test]
+async fn workers_are_protected_and_given_up_again() {
+    let pool = pool(0).await;
+    assert_eq!(pool.client.protect("w1", true).await.unwrap().text, "w1 is protected from scale-in");
+    assert_eq!(pool.client.protect("w1", false).await.unwrap().text, "w1 is protected no longer");
+    assert_eq!(pool.post("/api/v1/workers/w1/protect", "").await.0, 202);
+    assert_eq!(pool.post("/api/v1/workers/w1/protect", r#"{"protected":0}"#).await.0, 400);
+    assert!(matches!(pool.client.protect("w7", true).await, Err(ClientError::NotFound { .. })));
+    assert_eq!(*pool.notes.taken.lock(), ["protect w1", "unprotect w1", "protect w1"]);
+}
+
+#[tokio::test]
 async fn refusals_say_why() {
     let pool = pool(0).await;
     let error = pool.client.kill("w7").await.unwrap_err();

@@ -120,6 +120,10 @@ impl Orders for Notes {
         self.known("kill", worker)
     }
 
+    fn protect(&self, worker: &str, on: bool) -> Result<(), OrdersError> {
+        self.known(if on { "protect" } else { "unprotect" }, worker)
+    }
+
     fn stop(&self) -> Result<(), OrdersError> {
         self.note("stop".to_owned())
     }

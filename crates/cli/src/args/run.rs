@@ -78,6 +78,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) liveness_timeout: Option<Duration>,
 
+    /// Who goes at a scale-in; protected workers never do [default: newest]
+    #[arg(long, value_name = "newest|oldest|idlest|most_memory|oldest_version")]
+    pub(crate) victims: Option<String>,
+
     /// Write the run file here; an existing one is continued
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Arguments of `pause` and `boost`: orders that end by themselves.
+//! Arguments of `pause`, `boost` and `protect`: orders that stand beside the policy.
 
 use std::time::Duration;
 
@@ -37,6 +37,20 @@ pub(crate) struct BoostArgs {
     /// For how long
     #[arg(long = "for", value_parser = span::parse, value_name = "TIME")]
     pub(crate) length: Duration,
+    #[command(flatten)]
+    pub(crate) pool: SteerArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale protect w2           w2 stays at every scale-in; the pool shrinks around it
+  autoscale protect w2 --off     it may go again")]
+pub(crate) struct ProtectArgs {
+    /// Worker, as in w1 (see `autoscale ps`)
+    pub(crate) id: String,
+    /// End the protection
+    #[arg(long)]
+    pub(crate) off: bool,
     #[command(flatten)]
     pub(crate) pool: SteerArgs,
 }

@@ -111,7 +111,8 @@ fn workers(status: &Status) {
             worker.requests_per_minute,
             format!("{:.0}s", worker.uptime_s),
             worker.restarts,
-            worker.address.as_ref().map_or_else(missing, |address| format!("http://{address}")),
+            worker.address.as_ref().map_or_else(missing, |address| format!("http://{address}"))
+                + if worker.protected { " (protected)" } else { "" },
         ));
     }
 }

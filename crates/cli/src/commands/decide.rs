@@ -16,6 +16,7 @@ pub(crate) fn run(args: &DecideArgs) -> anyhow::Result<()> {
     let mut config = config::policy(&args.policy)?;
     config.min = args.min.unwrap_or(config.min);
     config.max = args.max.unwrap_or(config.max);
+    config.shadows = config::listed_shadows(&args.shadow.join(","))?;
     let mut decider = Decider::new(config).hint("`autoscale policy list` shows which there are")?;
     for line in std::io::stdin().lock().lines() {
         let line = line.context("standard input cannot be read")?;

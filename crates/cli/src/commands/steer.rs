@@ -1,10 +1,10 @@
-//! Commands that steer a running pool: `scale pause boost resume drain kill stop`.
+//! Commands that steer a running pool: `scale pause boost resume drain kill protect stop`.
 
 use admin::{Accepted, Length, PauseOrder};
 use control::ScaleTo;
 
 use super::reach::{connect, failed};
-use crate::args::{BoostArgs, PauseArgs, ScaleArgs, SteerArgs, WorkerIdArgs};
+use crate::args::{BoostArgs, PauseArgs, ProtectArgs, ScaleArgs, SteerArgs, WorkerIdArgs};
 use crate::failure::Hint;
 use crate::output;
 
@@ -48,6 +48,12 @@ pub(crate) async fn drain(args: &WorkerIdArgs) -> anyhow::Result<()> {
 /// `autoscale kill`.
 pub(crate) async fn kill(args: &WorkerIdArgs) -> anyhow::Result<()> {
     said(&connect(&args.pool)?.kill(&args.id).await.map_err(failed)?);
+    Ok(())
+}
+
+/// `autoscale protect`.
+pub(crate) async fn protect(args: &ProtectArgs) -> anyhow::Result<()> {
+    said(&connect(&args.pool)?.protect(&args.id, !args.off).await.map_err(failed)?);
     Ok(())
 }
 

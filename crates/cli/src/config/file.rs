@@ -44,6 +44,7 @@ pub(crate) struct PoolTable {
     pub(crate) drain_timeout: Option<Span>,
     pub(crate) kill_deadline: Option<Span>,
     pub(crate) liveness_timeout: Option<Span>,
+    pub(crate) victims: Option<String>,
 }
 
 /// `[policy]`: `name`, `interval`, and the policy's own settings beside them.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, ShadowConfig, span};
+use control::{ConfigError, ControllerConfig, PolicyConfig, PolicySpec, Preset, ShadowConfig, Victims, span};
 use proxy::HealthCheck;
 use serde_json::{Map, Value, json};
 
@@ -121,6 +121,11 @@ fn shadows(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<V
     let typed = picker.pick("shadow", typed, file.shadow.clone(), String::new(), |list| {
         if list.is_empty() { "(none)".to_owned() } else { list.clone() }
     });
+    listed_shadows(&typed)
+}
+
+/// Policies that only watch, as on the command line.
+pub(crate) fn listed_shadows(typed: &str) -> anyhow::Result<Vec<ShadowConfig>> {
     let mut all = Vec::new();
     let mut named: Vec<&str> = Vec::new();
     for item in typed.split(',').filter(|item| !item.trim().is_empty()) {
@@ -249,6 +254,7 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
             table.liveness_timeout,
             Duration::from_secs(10),
         )?,
+        victims: victims(args.victims.clone(), table.victims.clone(), picker)?,
         command,
     };
     if !(pool.worker_cpus.is_finite() && pool.worker_cpus > 0.0) {
@@ -259,6 +265,19 @@ fn pool(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<Pool
         return Err(anyhow::anyhow!("the command's first word is empty")).hint("it is the program to run");
     }
     Ok(pool)
+}
+
+/// Who goes at a scale-in.
+fn victims(flag: Option<String>, file: Option<String>, picker: &mut Picker) -> anyhow::Result<Victims> {
+    let typed = picker.plain("pool.victims", flag, file, Victims::default().name().to_owned());
+    let names = || Victims::ALL.iter().map(|(_, name)| *name);
+    Victims::named(&typed).ok_or_else(|| {
+        let advice = match file::nearest(&typed, names()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("try one of {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        picker.refuse("pool.victims", "is no way to choose who goes", advice)
+    })
 }
 
 /// How workers that we start are probed: not being ready costs them their requests first, and their

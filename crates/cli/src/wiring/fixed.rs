@@ -135,6 +135,7 @@ impl Fixed {
             requests: 0,
             restarts: 0,
             version: backend.version(),
+            protected: false,
             metrics: Vec::new(),
         }
     }
@@ -158,7 +159,7 @@ impl Target for Fixed {
         Ok(Status { fleet, workers, ..Status::default() })
     }
 
-    async fn scale_to(&mut self, _desired: u32) -> Result<(), TargetError> {
+    async fn scale_to(&mut self, _desired: u32, _seen: &[WorkerSeen]) -> Result<(), TargetError> {
         Ok(())
     }
 }
@@ -187,6 +188,10 @@ impl Orders for Desk {
 
     fn kill(&self, _worker: &str) -> Result<(), OrdersError> {
         Err(OrdersError::Refused("this backend runs elsewhere: it can be drained, not killed".to_owned()))
+    }
+
+    fn protect(&self, _worker: &str, _on: bool) -> Result<(), OrdersError> {
+        Err(OrdersError::Refused("these backends run elsewhere: none is taken away".to_owned()))
     }
 
     fn stop(&self) -> Result<(), OrdersError> {

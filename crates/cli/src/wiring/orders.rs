@@ -73,6 +73,17 @@ impl Orders for Desk {
         Ok(())
     }
 
+    fn protect(&self, worker: &str, on: bool) -> Result<(), OrdersError> {
+        let slot = self.existing(worker)?;
+        let steering = self.steering.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = steering.protect(slot, on).await {
+                output::complain(&format!("warning: w{slot} was not protected: {error}"));
+            }
+        });
+        Ok(())
+    }
+
     fn stop(&self) -> Result<(), OrdersError> {
         self.stop.cancel();
         Ok(())
@@ -96,12 +107,20 @@ pub(super) fn reload(
     started_with: Config,
     commands: mpsc::Sender<Command>,
     balancing: Arc<balancing::Desk>,
+    steering: Steering,
 ) -> Reload {
     let in_force = Mutex::new(started_with);
+    let runtime = tokio::runtime::Handle::current();
     Arc::new(move |by| {
         let next = config::reload(&args)?;
         let mut in_force = in_force.lock();
         let mut said = vec!["the configuration was read again".to_owned()];
+        let victims = next.pool.victims;
+        if std::mem::replace(&mut in_force.pool.victims, victims) != victims {
+            let steering = steering.clone();
+            // Fails only when the pool ends, and then nobody is to be chosen any more.
+            runtime.spawn(async move { steering.choose(victims).await });
+        }
         let fixed = [("pool", in_force.pool != next.pool), ("admin", in_force.admin != next.admin)];
         for (table, _) in fixed.iter().filter(|(_, differs)| *differs) {
             said.push(format!("[{table}] has changed and takes effect at the next start"));

@@ -237,3 +237,22 @@ fn a_change_in_flight_is_waited_for() {
     assert_eq!(decision.blocked_by.last().unwrap().until, Some(moment(10.0)));
     assert_eq!(controller.decide(&starting(10.0)).desired(), 3, "not for ever");
 }
+
+#[test]
+fn the_pool_does_not_shrink_below_its_protected_workers() {
+    let mut controller = controller();
+    let mut seen = pool(0.0, &[5.0, 5.0]);
+    seen.workers.iter_mut().for_each(|worker| worker.protected = true);
+    let decision = controller.decide(&seen);
+    assert_eq!((decision.recommended.replicas, decision.desired()), (1, 2));
+    assert_eq!(decision.blocked_by[0].by, "protected");
+    assert_eq!(
+        decision.deciding().because.to_string(),
+        "1 asked for, 2 are protected from scale-in",
+        "an order by hand meets it too: a protection is such an order"
+    );
+    let mut seen = pool(1.0, &[5.0, 5.0]);
+    seen.workers[1].protected = true;
+    order(&mut seen, scale(ScaleTo::Exactly(1), None));
+    assert_eq!(controller.decide(&seen).desired(), 1, "one may go");
+}

@@ -113,6 +113,8 @@ struct GivenWorker {
     #[serde(default)]
     version: Version,
     #[serde(default)]
+    protected: bool,
+    #[serde(default)]
     metrics: Vec<GivenMetric>,
 }
 
@@ -237,6 +239,7 @@ impl GivenWorker {
             requests: self.requests,
             restarts: self.restarts,
             version: self.version,
+            protected: self.protected,
             metrics: self.metrics.into_iter().map(GivenMetric::seen).collect(),
         }
     }

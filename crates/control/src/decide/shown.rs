@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::decision::{Alarm, Because, Condition, Decision, Measured, Step};
+use crate::decision::{Alarm, Because, Blocked, Condition, Decision, Measured, Step};
 use crate::observation::Observation;
+use crate::shadow::ShadowTurn;
+use crate::soundness::{Fault, Unsound};
 
 /// A decision with all its texts made.
 #[derive(Debug, Serialize)]
@@ -35,6 +37,8 @@ pub struct Shown {
     /// See `after_stabilization`.
     pub after_flap_budget: u32,
     /// See `after_stabilization`.
+    pub after_in_flight: u32,
+    /// See `after_stabilization`.
     pub after_bounds: u32,
     /// Policy and limits in order, only those that said something.
     pub trail: Vec<ShownStep>,
@@ -42,6 +46,8 @@ pub struct Shown {
     pub blocked_by: Vec<ShownBlocked>,
     /// Workers left out of the measurement.
     pub excluded: Vec<ShownExcluded>,
+    /// Readings that could not be believed.
+    pub unsound: Vec<ShownUnsound>,
     /// What would have changed it.
     pub nearest_flip: Option<ShownFlip>,
     /// Kubernetes' conditions.
@@ -52,6 +58,8 @@ pub struct Shown {
     pub members: Vec<ShownStep>,
     /// The signal behind it.
     pub measured: Option<Measured>,
+    /// What policies that only watch would have done.
+    pub shadows: Vec<ShownShadow>,
 }
 
 /// One rule's say.
@@ -87,6 +95,40 @@ pub struct ShownExcluded {
     pub worker: String,
     /// Why.
     pub reason: String,
+}
+
+/// A reading that could not be believed.
+#[derive(Debug, Serialize)]
+pub struct ShownUnsound {
+    /// As in `worker_cpu`.
+    pub signal: String,
+    /// Whose, if one worker's.
+    pub worker: Option<String>,
+    /// What is wrong with it, as in `stuck`.
+    pub fault: Fault,
+    /// Whether it counted as not taken.
+    pub dropped: bool,
+    /// In words.
+    pub reason: String,
+}
+
+/// What a policy that only watches would have done, on a virtual pool of its own.
+#[derive(Debug, Serialize)]
+pub struct ShownShadow {
+    /// As the user wrote it.
+    pub label: String,
+    /// Its replicas before.
+    pub current: u32,
+    /// Its replicas after.
+    pub desired: u32,
+    /// Its virtual workers that were ready.
+    pub ready: u32,
+    /// Its last word.
+    pub rule: String,
+    /// The reason of that.
+    pub reason: String,
+    /// What kept its number from changing.
+    pub blocked_by: Vec<ShownBlocked>,
 }
 
 /// The nearest change that would have made it another.
@@ -133,18 +175,15 @@ impl Shown {
             after_stabilization: after(&["stabilization"]),
             after_rate: after(&["stabilization", "rate"]),
             after_flap_budget: after(&["stabilization", "rate", "flap_budget"]),
+            after_in_flight: after(&["stabilization", "rate", "flap_budget", "in_flight"]),
             after_bounds: decision.desired(),
             trail: decision.raw.iter().chain(steps).map(|step| shown(&step.rule, step)).collect(),
             blocked_by: decision
                 .blocked_by
                 .iter()
-                .map(|blocked| ShownBlocked {
-                    by: blocked.by.to_string(),
-                    until: blocked.until,
-                    left_s: blocked.left(seen.at).map(|left| left.as_secs_f64()),
-                    reason: blocked.because.to_string(),
-                })
+                .map(|blocked| ShownBlocked::of(blocked, seen.at))
                 .collect(),
+            unsound: decision.unsound.iter().map(ShownUnsound::of).collect(),
             excluded: decision
                 .excluded
                 .iter()
@@ -165,6 +204,44 @@ impl Shown {
                 .collect(),
             members: decision.members.iter().map(|member| shown(&member.policy, &member.step)).collect(),
             measured: decision.measured.clone(),
+            shadows: decision.shadows.iter().map(|shadow| ShownShadow::of(shadow, seen.at)).collect(),
+        }
+    }
+}
+
+impl ShownBlocked {
+    fn of(blocked: &Blocked, now: Timestamp) -> Self {
+        Self {
+            by: blocked.by.to_string(),
+            until: blocked.until,
+            left_s: blocked.left(now).map(|left| left.as_secs_f64()),
+            reason: blocked.because.to_string(),
+        }
+    }
+}
+
+impl ShownUnsound {
+    fn of(unsound: &Unsound) -> Self {
+        Self {
+            signal: unsound.signal.to_string(),
+            worker: unsound.worker.map(|worker| worker.to_string()),
+            fault: unsound.fault,
+            dropped: unsound.dropped,
+            reason: unsound.because.to_string(),
+        }
+    }
+}
+
+impl ShownShadow {
+    fn of(shadow: &ShadowTurn, now: Timestamp) -> Self {
+        Self {
+            label: shadow.label.to_string(),
+            current: shadow.current,
+            desired: shadow.desired(),
+            ready: shadow.ready,
+            rule: shadow.decided.rule.to_string(),
+            reason: shadow.decided.because.to_string(),
+            blocked_by: shadow.blocked_by.iter().map(|blocked| ShownBlocked::of(blocked, now)).collect(),
         }
     }
 }

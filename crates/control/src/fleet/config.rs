@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use traffic::Version;
+
+use super::victim::Victims;
+
 /// How long each part of a worker's life may take, and what counts as healthy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetConfig {
@@ -29,6 +33,10 @@ pub struct FleetConfig {
     pub kill_deadline: Duration,
     /// How many processes there may be beyond the desired count while old ones stop.
     pub surge: u32,
+    /// Who goes when there are too many.
+    pub victims: Victims,
+    /// App version that new workers run.
+    pub version: Version,
 }
 
 impl Default for FleetConfig {
@@ -47,6 +55,8 @@ impl Default for FleetConfig {
             kill_deadline: Duration::from_secs(10),
             // A default pool of five may be replaced whole while its old workers still stop.
             surge: 5,
+            victims: Victims::default(),
+            version: Version::default(),
         }
     }
 }

@@ -58,6 +58,13 @@ pub enum Event {
         /// Which.
         id: WorkerId,
     },
+    /// Ordered by hand: never choose it when there are too many, or do so again.
+    Protect {
+        /// Which.
+        id: WorkerId,
+        /// Whether it is protected from now on.
+        on: bool,
+    },
 }
 
 impl Event {
@@ -71,7 +78,8 @@ impl Event {
             | Self::Drained { id }
             | Self::Exited { id, .. }
             | Self::Drain { id }
-            | Self::Kill { id } => *id,
+            | Self::Kill { id }
+            | Self::Protect { id, .. } => *id,
         }
     }
 }

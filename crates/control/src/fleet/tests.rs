@@ -13,6 +13,34 @@ struct Bench {
     log: Vec<String>,
 }
 
+#[test]
+fn the_idlest_goes_the_protected_stays_and_the_end_takes_all() {
+    let mut bench = Bench::ready(3);
+    bench.fleet.set_victims(Victims::Idlest);
+    let mut seen = bench.fleet.workers();
+    for (worker, in_flight) in seen.iter_mut().zip([0, 1, 2]) {
+        worker.in_flight = in_flight;
+    }
+    bench.fleet.observe(&seen);
+    bench.tell(Event::Protect { id: w(1, 1), on: true });
+    assert!(bench.fleet.workers()[0].protected);
+    assert_eq!(bench.desire(1), ["route w1"]);
+    let told = bench.fleet.take_transitions();
+    let reasons: Vec<&str> = told.iter().map(|one| one.because.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "protected from scale-in by hand",
+            "no longer needed: 1 desired; fewest requests in flight (1), 1 protected",
+            "no longer needed: 1 desired; fewest requests in flight (2), 1 protected",
+        ]
+    );
+    bench.desire(0);
+    assert_eq!(bench.fleet.status().ready, 1, "nobody is left but the protected");
+    bench.fleet.empty(bench.now);
+    assert_eq!(bench.effects()[0], "route");
+}
+
 fn w(slot: u32, run: u32) -> WorkerId {
     WorkerId { slot, run }
 }

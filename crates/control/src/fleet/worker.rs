@@ -135,6 +135,13 @@ pub(super) struct Worker {
     pub(super) may_hold_requests: bool,
     /// What its last failed probe said.
     pub(super) complaint: Option<String>,
+    /// Never chosen when there are too many.
+    pub(super) protected: bool,
+    /// As last observed.
+    pub(super) in_flight: u32,
+    /// As last observed.
+    pub(super) memory_bytes: Option<u64>,
+    pub(super) version: Version,
 }
 
 impl Worker {
@@ -150,6 +157,10 @@ impl Worker {
             address: None,
             may_hold_requests: false,
             complaint: None,
+            protected: false,
+            in_flight: 0,
+            memory_bytes: None,
+            version: config.version,
         }
     }
 
@@ -267,7 +278,8 @@ impl Worker {
             in_flight: 0,
             requests: 0,
             restarts,
-            version: Version::default(),
+            version: self.version,
+            protected: self.protected,
             metrics: Vec::new(),
         }
     }

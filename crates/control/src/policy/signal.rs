@@ -115,7 +115,10 @@ impl Signal {
                 return each_ready(seen, judge, excluded, memory, take);
             }
             Self::HostCpu => named(seen, "host_cpu", judge),
-            Self::Rps => window.and_then(|window| per_worker(window.rate_per_second())),
+            // A window without length has no rate, not one of 0.
+            Self::Rps => window
+                .filter(|window| !window.length.is_zero())
+                .and_then(|window| per_worker(window.rate_per_second())),
             Self::InFlight => {
                 window.and_then(|window| per_worker(f64::from(window.in_flight) + f64::from(window.queued)))
             }
@@ -130,6 +133,12 @@ impl Signal {
         if let Some(value) = value.filter(possible) {
             take(value);
         }
+    }
+
+    /// Its value at this turn, as policies see it by default, workers that warm up included.
+    pub fn value(&self, seen: &Observation) -> Option<f64> {
+        let judge = Judge { warm_up: Duration::ZERO, stale_after: Duration::from_secs(60) };
+        self.mean(seen, judge, &mut Vec::new())
     }
 
     /// The mean of this turn's samples.

@@ -73,6 +73,7 @@ pub(crate) fn workers(words: &str, metric: &str, at: Timestamp) -> Vec<WorkerSee
                 requests: 0,
                 restarts: 0,
                 version: Version::default(),
+                protected: false,
                 metrics: vec![metric],
             }
         })

@@ -82,6 +82,8 @@ function trail(decision, time) {
   const step = ({ replicas, rule, because: why }) => `${replicas} · ${rule}: ${because(why)}`;
   row("in force", `policy ${inForce.policy}, ${inForce.min} to ${inForce.max} replicas`);
   if (measured) row("measured", `${measured.signal} ${known(measured.value, value => withUnit(value, measured.unit))}`);
+  for (const bad of decision.unsound ?? [])
+    row("unsound", `${bad.signal}${bad.worker ? ` of ${slot(bad.worker)}` : ""}, ${bad.dropped ? "not taken" : "taken"}: ${because(bad.because)}`);
   for (const out of decision.excluded) row("left out", `${slot(out.worker)}: ${because(out.because)}`);
   row("before", String(decision.current));
   for (const alarm of decision.alarms ?? []) {

@@ -80,7 +80,7 @@ impl Bench {
     }
 
     pub(crate) async fn scale(&mut self, desired: u32) {
-        self.local.scale_to(desired).await.unwrap();
+        self.local.scale_to(desired, &[]).await.unwrap();
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&FleetStatus, &[WorkerSeen]) -> bool) {

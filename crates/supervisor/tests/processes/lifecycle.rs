@@ -196,7 +196,7 @@ async fn after_its_end_a_pool_says_so() {
         assert!(clock.uptime() < crate::bench::DEADLINE);
         clock.sleep(Duration::from_millis(1)).await;
     }
-    assert!(live::Target::scale_to(&mut bench.local, 1).await.is_err());
+    assert!(live::Target::scale_to(&mut bench.local, 1, &[]).await.is_err());
 }
 
 #[tokio::test]

@@ -60,6 +60,29 @@ async fn kill_nine_of_the_owner_ends_all() {
     assert_eq!(fs_err::read_dir(state.path()).unwrap().count(), 0, "its record is removed");
 }
 
+/// The program does not read its input and has a child of its own: nothing but the leash would
+/// tell it that its owner is dead.
+#[tokio::test]
+async fn kill_nine_ends_programs_that_decide() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: descendants are ended on Linux only");
+    }
+    let (clock, marker) = (Clock::start(), marker("exec"));
+    let script = format!("{FIXTURE} linger {marker} & exec {FIXTURE} linger {marker}");
+    let asker = Command::new(FIXTURE).args(["asker", "sh", "-c", &script]).spawn().unwrap();
+    let mut asker = Mortal(asker);
+    let linger = format!("linger {marker}");
+    let lingering = || {
+        let mut found = processes_with(&linger);
+        // Neither the asker nor the leash, whose words these are, too.
+        found.retain(|line| !line.contains("asker") && !line.contains("leash"));
+        found.len()
+    };
+    eventually(clock, "the program and its child run", || lingering() == 2).await;
+    asker.kill();
+    eventually(clock, "all are gone", || processes_with(&marker).is_empty()).await;
+}
+
 #[tokio::test]
 async fn an_orderly_end_leaves_nothing() {
     let (clock, marker) = (Clock::start(), marker("orderly"));

@@ -1,0 +1,249 @@
+//! Which readings can be believed: one row a signal, one treatment a fault, before any policy.
+//!
+//! A reading that cannot be believed counts as not taken. What a missing reading means is the
+//! policy's own affair; by default all of them hold, so nothing is taken away on no data.
+
+mod still;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use traffic::WorkerId;
+
+use self::still::{Stillness, Traffic};
+use crate::decision::{Because, Text};
+use crate::fleet::status::State;
+use crate::observation::Observation;
+
+/// What can be wrong with a reading. Missing and stale ones are told by the policy that needs
+/// them, in its `no_reading` and `excluded`: only it knows what it needs, and how fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// NaN or infinite.
+    NoNumber,
+    /// Below what the signal can be.
+    Negative,
+    /// Above what the signal can be, or a fraction where a percentage is expected.
+    WrongUnit,
+    /// The same to the last bit, while the traffic changes.
+    Stuck,
+    /// Stamped later than now: a clock is wrong, and its age would never show.
+    Ahead,
+    /// Taken some time ago. It counts until the policy's `stale_after`.
+    Delayed,
+}
+
+impl Fault {
+    /// Whether the reading counts nevertheless.
+    fn counts(self) -> bool {
+        self == Self::Delayed
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoNumber => "no number",
+            Self::Negative => "negative",
+            Self::WrongUnit => "wrong unit",
+            Self::Stuck => "stuck",
+            Self::Ahead => "ahead of time",
+            Self::Delayed => "delayed",
+        })
+    }
+}
+
+/// A reading that cannot be believed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unsound {
+    /// As in `worker_cpu`.
+    pub signal: Text,
+    /// Whose reading it is, if one worker's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerId>,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Whether it counted as not taken.
+    pub dropped: bool,
+    /// In words, with its numbers.
+    pub because: Because,
+}
+
+/// What is possible for a signal.
+struct Row {
+    signal: &'static str,
+    least: f64,
+    most: f64,
+    /// Judged for standing still: it moves with the traffic.
+    moves: bool,
+}
+
+/// More cores than any machine has: above 100 % of so many, a percentage of a worker is in another
+/// unit. A worker's size is only what the user says, so 100 % is no limit.
+const CORES_MAX: f64 = 1_024.0;
+
+/// CPU of a worker, in percent of its size.
+const WORKER_CPU: Row = Row { signal: "worker_cpu", least: 0.0, most: 100.0 * CORES_MAX, moves: true };
+
+/// Named readings with a known unit. Of others only the user knows what is possible; they may stand
+/// still on whole numbers, as a queue does.
+const NAMED: &[Row] = &[
+    // Half a percent for the rounding of those who measure.
+    Row { signal: "host_cpu", least: 0.0, most: 100.5, moves: true },
+    Row { signal: "host_memory", least: 0.0, most: 100.5, moves: false },
+    Row { signal: "requests_per_second", least: 0.0, most: f64::INFINITY, moves: false },
+];
+
+/// Any other named reading.
+const OTHER: Row = Row { signal: "", least: f64::NEG_INFINITY, most: f64::INFINITY, moves: true };
+
+/// Age from which a reading is told as delayed: a usual scrape interval.
+const DELAYED_S: f64 = 15.0;
+/// Clocks of one network differ by less.
+const AHEAD_MAX_S: f64 = 60.0;
+/// Turns over which every worker had work and CPU stayed below 1 %, until it is taken for a
+/// fraction. Above 1 % the suspicion is over at once.
+const FRACTION_TURNS: u32 = 30;
+/// Workers listed a turn at most: with more, it is the source and no worker.
+const WORKERS_TOLD_MAX: usize = 8;
+
+/// Judges readings, turn by turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Soundness {
+    /// In the order in which they were seen.
+    workers: Vec<(WorkerId, Stillness)>,
+    named: BTreeMap<String, Stillness>,
+    traffic: Traffic,
+    /// Turns in a row that look like a fraction.
+    fraction_turns: u32,
+}
+
+/// What a turn's readings come to.
+#[derive(Debug, Default)]
+struct Verdicts {
+    workers: BTreeSet<WorkerId>,
+    named: BTreeSet<String>,
+    told: Vec<Unsound>,
+}
+
+impl Soundness {
+    /// The observation without what cannot be believed, and what that was.
+    pub(crate) fn judge<'a>(&mut self, seen: &'a Observation) -> (Cow<'a, Observation>, Vec<Unsound>) {
+        let mut verdicts = Verdicts::default();
+        self.traffic.see(seen);
+        self.judge_workers(seen, &mut verdicts);
+        self.judge_named(seen, &mut verdicts);
+        let Verdicts { workers, named, told } = verdicts;
+        if workers.is_empty() && named.is_empty() {
+            return (Cow::Borrowed(seen), told);
+        }
+        let mut believed = seen.clone();
+        for worker in believed.workers.iter_mut().filter(|worker| workers.contains(&worker.id)) {
+            worker.cpu_percent = None;
+        }
+        believed.signals.retain(|name, _| !named.contains(name));
+        (Cow::Owned(believed), told)
+    }
+
+    fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
+        let before = std::mem::take(&mut self.workers);
+        self.workers.reserve(before.len());
+        let fraction = self.looks_like_a_fraction(seen);
+        let mut unsound = Vec::new();
+        for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
+            let Some(value) = worker.cpu_percent else { continue };
+            // Workers come in order of slot; one that does not begins anew.
+            let known = before.binary_search_by_key(&worker.id, |(id, _)| *id).ok();
+            let mut still = known.map(|index| before[index].1).unwrap_or_default();
+            still.see(value, seen.at, worker.requests, &self.traffic);
+            self.workers.push((worker.id, still));
+            let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or_else(|| {
+                fraction.then(|| {
+                    (Fault::WrongUnit, "{value} for so long under load is a fraction, no percentage")
+                })
+            });
+            if let Some((fault, sentence)) = fault {
+                verdicts.workers.insert(worker.id);
+                let because = Because::new(sentence, [("value", value)]);
+                let (signal, worker) = (WORKER_CPU.signal.into(), Some(worker.id));
+                unsound.push(Unsound { signal, worker, fault, dropped: true, because });
+            }
+        }
+        unsound.truncate(WORKERS_TOLD_MAX);
+        verdicts.told.append(&mut unsound);
+    }
+
+    fn judge_named(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
+        self.named.retain(|name, _| seen.signals.contains_key(name));
+        for (name, reading) in &seen.signals {
+            let row = NAMED.iter().find(|row| row.signal == name).unwrap_or(&OTHER);
+            if !self.named.contains_key(name) {
+                self.named.insert(name.clone(), Stillness::default());
+            }
+            let Some(still) = self.named.get_mut(name) else { continue };
+            // The same reading seen again says nothing about the next.
+            if still.is_new(reading.at) {
+                still.see(reading.value, reading.at, 0, &self.traffic);
+            }
+            let fault = row
+                .fault(reading.value)
+                .or_else(|| timing(reading.at, seen.at))
+                .or_else(|| still.fault(row, reading.value));
+            if let Some((fault, sentence)) = fault {
+                let age = seen.at.duration_since(reading.at).as_secs_f64();
+                let because =
+                    Because::new(sentence, [("value", reading.value), ("age", age), ("ahead", -age)]);
+                let (signal, dropped) = (name.clone().into(), !fault.counts());
+                if dropped {
+                    verdicts.named.insert(name.clone());
+                }
+                verdicts.told.push(Unsound { signal, worker: None, fault, dropped, because });
+            }
+        }
+    }
+
+    /// Whether CPU has been between 0 and 1 for long, although every worker had work: then a source
+    /// says 0.9 where it means 90 %.
+    fn looks_like_a_fraction(&mut self, seen: &Observation) -> bool {
+        let mut values = seen.workers.iter().filter_map(|worker| worker.cpu_percent).peekable();
+        let small = values.peek().is_some() && values.all(|value| value > 0.0 && value < 1.0);
+        let busy = seen.traffic.as_ref().is_some_and(|window| {
+            seen.fleet.ready > 0 && window.in_flight.saturating_add(window.queued) >= seen.fleet.ready
+        });
+        self.fraction_turns = if small && busy { self.fraction_turns.saturating_add(1) } else { 0 };
+        self.fraction_turns >= FRACTION_TURNS
+    }
+}
+
+type Found = (Fault, &'static str);
+
+impl Row {
+    fn fault(&self, value: f64) -> Option<Found> {
+        match value {
+            value if !value.is_finite() => Some((Fault::NoNumber, "it is no number")),
+            value if value < self.least => Some((Fault::Negative, "{value} is less than it can be")),
+            value if value > self.most => {
+                Some((Fault::WrongUnit, "{value} is more than it can be: another unit?"))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn timing(taken: Timestamp, now: Timestamp) -> Option<Found> {
+    match now.duration_since(taken).as_secs_f64() {
+        age if age < -AHEAD_MAX_S => {
+            Some((Fault::Ahead, "it is stamped {ahead} s later than now: a clock is wrong"))
+        }
+        age if age > DELAYED_S => {
+            Some((Fault::Delayed, "it is {age} s old; it counts until the policy's stale_after"))
+        }
+        _ => None,
+    }
+}
