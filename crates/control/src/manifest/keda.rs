@@ -1,6 +1,6 @@
 //! KEDA's ScaledObject: cpu and memory become an HPA, cron a schedule, and triggers whose value is
-//! a number of requests, or comes as a named signal, the `keda` policy. Several are combined by the
-//! highest, as the HPA that KEDA makes does.
+//! a number of requests, or comes as a named signal, the `keda` policy, or the `formula` policy where
+//! there are scaling modifiers. Several are combined by the highest, as the HPA that KEDA makes does.
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,8 @@ struct Found {
     resources: Vec<Value>,
     triggers: Vec<Value>,
     schedule: Vec<Value>,
+    /// What a trigger is called in a formula, and what that is here.
+    names: Vec<(String, String)>,
     warnings: Vec<String>,
 }
 
@@ -41,7 +43,7 @@ pub(super) fn translate(file: &Value) -> Result<Translated, String> {
     if spec.get("idleReplicaCount").and_then(Value::as_u64).is_some_and(|idle| idle > 0) {
         return Err("spec.idleReplicaCount other than 0 has no counterpart here".to_owned());
     }
-    let behavior = advanced(&spec, &mut found.warnings)?;
+    let (behavior, modifiers) = advanced(&spec, &mut found.warnings)?;
     for (index, trigger) in spec.list("triggers").into_iter().enumerate() {
         found.take(&Table::of(format!("triggers[{index}]"), trigger)?, index, min)?;
     }
@@ -55,27 +57,86 @@ pub(super) fn translate(file: &Value) -> Result<Translated, String> {
     } else {
         min
     };
-    let (policy, settings) = combined(&spec, &found, behavior)?;
+    let formula = modifiers.map(|table| formula(&spec, &table, &mut found)).transpose()?;
+    let (policy, settings) = combined(&spec, &found, behavior, formula)?;
     let file = json!({"policy": policy, "settings": settings, "min": min, "max": max});
     Ok(Translated { file, warnings: found.warnings })
 }
 
-/// The HPA's behavior, the only advanced thing that has a counterpart.
-fn advanced(spec: &Table, warnings: &mut Vec<String>) -> Result<Option<Value>, String> {
-    let Some(advanced) = spec.get("advanced") else { return Ok(None) };
+/// The HPA's behavior, and the modifiers: the advanced things that have a counterpart.
+fn advanced<'a>(
+    spec: &Table<'a>,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<Value>, Option<Table<'a>>), String> {
+    let Some(advanced) = spec.get("advanced") else { return Ok((None, None)) };
     let advanced = Table::of("spec.advanced", advanced)?;
-    advanced.only(&["restoreToOriginalReplicaCount", "horizontalPodAutoscalerConfig"])?;
+    advanced.only(&["restoreToOriginalReplicaCount", "horizontalPodAutoscalerConfig", "scalingModifiers"])?;
+    let modifiers = advanced.get("scalingModifiers");
+    let modifiers = modifiers.map(|table| Table::of("spec.advanced.scalingModifiers", table)).transpose()?;
     if advanced.get("restoreToOriginalReplicaCount").is_some() {
         warnings
             .push("restoreToOriginalReplicaCount is not taken over: there is no earlier number".to_owned());
     }
-    let Some(hpa) = advanced.get("horizontalPodAutoscalerConfig") else { return Ok(None) };
+    let Some(hpa) = advanced.get("horizontalPodAutoscalerConfig") else { return Ok((None, modifiers)) };
     let hpa = Table::of("spec.advanced.horizontalPodAutoscalerConfig", hpa)?;
     hpa.only(&["name", "behavior"])?;
-    Ok(hpa.get("behavior").cloned())
+    Ok((hpa.get("behavior").cloned(), modifiers))
 }
 
-fn combined(spec: &Table, found: &Found, behavior: Option<Value>) -> Result<(String, Value), String> {
+/// Settings of the `formula` policy: KEDA's composite metric, of which each worker carries the target.
+fn formula(spec: &Table, modifiers: &Table, found: &mut Found) -> Result<Map<String, Value>, String> {
+    modifiers.only(&["formula", "target", "activationTarget", "metricType"])?;
+    let place = &modifiers.place;
+    let given = modifiers.text("formula").ok_or_else(|| format!("{place}.formula is missing"))?;
+    if spec.get("fallback").is_some() {
+        return Err("spec.fallback beside a formula has no counterpart here".to_owned());
+    }
+    if modifiers.number("activationTarget")?.is_some_and(|target| target > 0.0) {
+        return Err(format!("{place}.activationTarget other than 0 has no counterpart here"));
+    }
+    let expression = renamed(given, &found.names);
+    let expression = match modifiers.text("metricType").unwrap_or("AverageValue") {
+        "AverageValue" => expression,
+        // The value is that of all workers: its ratio to the target scales their number.
+        "Value" => format!("({expression}) * desired"),
+        other => return Err(format!("{place}: metricType {other} is none for a formula")),
+    };
+    let mut own = Map::new();
+    own.insert("expression".to_owned(), expression.into());
+    own.insert("target".to_owned(), modifiers.need("target")?.into());
+    let config = crate::policy::PolicyConfig { name: "formula".to_owned(), settings: own.clone() };
+    crate::policy::build(&config).map_err(|error| {
+        format!("{place}.formula: {error}; hint: + - * / ^, min, max, abs, floor, ceil, round are understood")
+    })?;
+    if !found.triggers.is_empty() {
+        found.warnings.push(format!("{place}: the triggers' own thresholds do not count beside a formula"));
+    }
+    Ok(own)
+}
+
+/// The formula with each trigger's name replaced by what that is here.
+fn renamed(formula: &str, names: &[(String, String)]) -> String {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let mut out = String::new();
+    let mut rest = formula;
+    while let Some(start) = rest.find(is_part) {
+        let (before, after) = rest.split_at(start);
+        let end = after.find(|character| !is_part(character)).unwrap_or(after.len());
+        let (word, next) = after.split_at(end);
+        let known = names.iter().find(|(name, _)| name == word).map_or(word, |(_, here)| here.as_str());
+        out.push_str(before);
+        out.push_str(known);
+        rest = next;
+    }
+    out + rest
+}
+
+fn combined(
+    spec: &Table,
+    found: &Found,
+    behavior: Option<Value>,
+    formula: Option<Map<String, Value>>,
+) -> Result<(String, Value), String> {
     let mut members = Vec::new();
     let mut hpa = Map::new();
     put(&mut hpa, "behavior", behavior.clone());
@@ -83,7 +144,10 @@ fn combined(spec: &Table, found: &Found, behavior: Option<Value>) -> Result<(Str
         hpa.insert("metrics".to_owned(), found.resources.clone().into());
         members.push(("hpa", Value::Object(hpa.clone())));
     }
-    if !found.triggers.is_empty() {
+    if let Some(mut own) = formula {
+        own.insert("limits".to_owned(), limits(behavior.unwrap_or_else(|| json!({})))?);
+        members.push(("formula", Value::Object(own)));
+    } else if !found.triggers.is_empty() {
         let mut own = Map::new();
         own.insert("triggers".to_owned(), found.triggers.clone().into());
         let seconds = spec.number("cooldownPeriod")?;
@@ -183,6 +247,8 @@ impl Found {
             .text("name")
             .or(metadata.text("metricName"))
             .map_or_else(|| format!("s{index}-{kind}"), str::to_owned);
+        let here = if is_rate { "(rps * ready)".to_owned() } else { name.clone() };
+        self.names.push((name.clone(), here));
         let signal = if is_rate { "requests_per_second".to_owned() } else { name };
         let said = if is_rate {
             format!("{}: `{query}` is taken to mean the requests a second that come in here", trigger.place)

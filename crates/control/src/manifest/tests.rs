@@ -38,6 +38,49 @@ fn scaled_objects() {
 }
 
 #[test]
+fn scaling_modifiers_become_a_formula() {
+    let triggers = json!([
+        {"type": "external", "name": "trig_one", "metadata": {"targetValue": "5"}},
+        {"type": "prometheus", "name": "rate", "metadata": {"threshold": "20",
+            "query": "sum(rate(http_requests_total[1m]))"}},
+        {"type": "cpu", "metadata": {"value": "60"}}]);
+    let file = |modifiers: Value, more: Value| {
+        let mut more = more;
+        more["advanced"] = json!({"scalingModifiers": modifiers});
+        keda(triggers.clone(), more)
+    };
+    let average = json!({"formula": "(trig_one + rate) / 2", "target": "10"});
+    let translated = translate(file(average.clone(), json!({}))).unwrap();
+    let members = &translated.file["settings"]["policies"];
+    assert_eq!((&members[0]["policy"], &members[1]["policy"]), (&json!("hpa"), &json!("formula")));
+    assert_eq!(members[1]["settings"]["expression"], "(trig_one + (rps * ready)) / 2");
+    assert_eq!(members[1]["settings"]["target"], 10.0);
+    assert_eq!(members[1]["settings"]["limits"]["stabilization"]["down"], "5m", "the HPA's own default");
+    assert!(translated.warnings.iter().any(|text| text.contains("own thresholds do not count")));
+    policy_file_told(file(average.clone(), json!({}))).unwrap();
+    let value = json!({"formula": "max(trig_one, 3)", "target": 4, "metricType": "Value"});
+    let translated = translate(file(value, json!({}))).unwrap();
+    assert_eq!(
+        translated.file["settings"]["policies"][1]["settings"]["expression"],
+        "(max(trig_one, 3)) * desired"
+    );
+    let rows = [
+        (
+            json!({"formula": "trig_one > 2 ? trig_one : 1", "target": 4}),
+            json!({}),
+            "scalingModifiers.formula:",
+        ),
+        (json!({"formula": "trig_one"}), json!({}), "target is missing"),
+        (json!({"formula": "trig_one", "target": 4, "activationTarget": 2}), json!({}), "activationTarget"),
+        (average, json!({"fallback": {"failureThreshold": 3, "replicas": 2}}), "spec.fallback"),
+    ];
+    for (modifiers, more, expected) in rows {
+        let error = policy_file_told(file(modifiers, more)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn what_has_no_counterpart_is_named() {
     let cpu = json!([{"type": "cpu", "metadata": {"value": "60"}}]);
     let rows = [
@@ -45,7 +88,7 @@ fn what_has_no_counterpart_is_named() {
         (keda(cpu.clone(), json!({"idleReplicaCount": 2})), "idleReplicaCount"),
         (
             keda(cpu.clone(), json!({"advanced": {"scalingModifiers": {}}})),
-            "scalingModifiers has no counterpart",
+            "scalingModifiers.formula is missing",
         ),
         (keda(cpu, json!({"paused": true})), "spec.paused"),
         (keda(json!([]), json!({})), "triggers is empty"),
