@@ -16,6 +16,7 @@ mod ledger;
 mod load;
 mod metrics;
 mod orphans;
+mod policies;
 mod ramp;
 mod replay;
 mod simulate;

@@ -68,6 +68,7 @@ fn worker() -> impl Strategy<Value = WorkerSeen> {
             requests: 0,
             restarts: 0,
             version: Version::default(),
+            protected: false,
             metrics: Vec::new(),
         },
     )
@@ -187,6 +188,26 @@ proptest! {
         }
     }
 
+    /// What was there is gone: nothing is taken away on no data, whatever was seen before.
+    #[test]
+    fn once_its_signal_is_gone_it_takes_nothing_away(before in 1_u32..200, percent in 0_u32..500, seconds in 1_u32..400) {
+        for entry in POLICIES.iter().filter(|entry| !["scheduled"].contains(&entry.name)) {
+            let mut controller = controller(entry.name);
+            let mut desired = 2;
+            for second in 0..before {
+                desired = controller.decide(&pool(f64::from(second), desired, Some(f64::from(percent)))).desired();
+            }
+            for second in 0..seconds {
+                let decision = controller.decide(&pool(f64::from(before + second), desired, None));
+                assert!(
+                    decision.desired() >= desired,
+                    "{}: {} → {}: {}", entry.name, desired, decision.desired(), decision.deciding().because
+                );
+                desired = decision.desired();
+            }
+        }
+    }
+
 }
 
 proptest! {
@@ -230,6 +251,7 @@ fn pool(at: f64, desired: u32, percent: Option<f64>) -> Observation {
         requests: 0,
         restarts: 0,
         version: Version::default(),
+        protected: false,
         metrics: Vec::new(),
     });
     Observation {

@@ -117,13 +117,15 @@ fn the_schemas_list_what_is_taken_and_given() {
         same_fields(&hpa.line(line).unwrap_err().because, schema);
     }
     let policy = parse(include_str!("../../schema/policy.schema.json"));
-    for name in ["hpa", "threshold", "step", "simple", "target_tracking", "kpa"] {
+    for name in crate::POLICIES.iter().map(|entry| entry.name) {
         let error = policy_file(json!({"policy": name, "settings": {"x": 1}})).unwrap_err().to_string();
         let own = error.replace(&format!("policy `{name}`: "), "");
         let named: Vec<&str> = own.split('`').skip(3).step_by(2).collect();
-        for listed in
-            policy["$defs"][name]["properties"].as_object().unwrap().keys().filter(|key| *key != "limits")
-        {
+        let described = match policy["$defs"][name]["$ref"].as_str() {
+            Some(other) => policy.pointer(other.trim_start_matches('#')).unwrap(),
+            None => &policy["$defs"][name],
+        };
+        for listed in described["properties"].as_object().unwrap().keys().filter(|key| *key != "limits") {
             assert!(named.contains(&listed.as_str()), "{name} does not take `{listed}`: {error}");
         }
     }
