@@ -51,6 +51,10 @@ async fn a_dry_run_decides_and_changes_nothing() {
     let turned = wants.turned_at;
     let later = pool.until("it has turned again", |status| status.turned_at > turned).await;
     assert_eq!((later.ready, later.workers.len()), (1, 1), "{later:#?}");
+    pool.until("its shadow goes on by itself", |status| {
+        status.shadows.first().is_some_and(|shadow| shadow.label == "dry run" && shadow.worker_seconds > 0.0)
+    })
+    .await;
     load.end_without_failure().await;
 }
 

@@ -97,13 +97,19 @@ fn control(args: &RunArgs, file: &File, picker: &mut Picker) -> anyhow::Result<C
         picker.origins.push((format!("policy.{key}"), shown(&value), Origin::Flag));
         settings.insert(key, value);
     }
-    let config = ControllerConfig {
+    let mut config = ControllerConfig {
         policy: PolicyConfig { name: named.policy.name, settings },
         min: picker.plain("pool.min_replicas", args.min, file.pool.min_replicas, named.bounds.0),
         max: picker.plain("pool.max_replicas", args.max, file.pool.max_replicas, named.bounds.1),
         interval,
         shadows: shadows(args, file, picker)?,
     };
+    if args.dry_run {
+        // On the real pool nothing changes, so each decision there starts from the same number: what
+        // the policy would come to, cool-downs and all, shows on a pool of its own.
+        let policy = config.policy.clone();
+        config.shadows.insert(0, ShadowConfig { label: "dry run".to_owned(), policy });
+    }
     config.check().map_err(|error| picker.refused(error))?;
     for (key, value) in control::policy::in_force(&config.policy).map_err(refused)? {
         let listed = format!("policy.{key}");
