@@ -172,6 +172,11 @@ fn proxy(page: &mut Page, totals: &Totals) {
     page.counter("autoscale_proxy_retries", "Tries on another worker.", totals.retries as f64);
     page.gauge("autoscale_proxy_inflight", "Requests at workers now.", f64::from(totals.in_flight));
     page.gauge("autoscale_proxy_queue_depth", "Requests waiting for a worker.", f64::from(totals.queued));
+    page.family("autoscale_proxy_refused", Kind::Counter, "Requests and clients refused, by reason.");
+    for (reason, count) in &totals.refused {
+        page.sample(&[("reason", reason)], *count as f64);
+    }
+    page.gauge("autoscale_proxy_connections", "Client connections now.", totals.connections as f64);
     let about = "From the first byte of a request to the last of its answer.";
     page.family("autoscale_proxy_request_duration_seconds", Kind::Histogram, about);
     page.histogram(&[], &totals.latency_buckets, totals.latency_sum_s, totals.latency_count);

@@ -60,6 +60,10 @@ pub struct Totals {
     pub retries: u64,
     /// Ended requests by class of status: `("2xx", 1200)`; few and fixed.
     pub classes: Vec<(&'static str, u64)>,
+    /// Client connections now.
+    pub connections: u64,
+    /// Requests and clients that were refused, by reason; few and fixed.
+    pub refused: Vec<(&'static str, u64)>,
     /// Latency histogram: upper bound in seconds and how many requests took at most that
     /// long, ascending. The last bound may be infinite.
     pub latency_buckets: Vec<(f64, u64)>,

@@ -1,6 +1,7 @@
 //! A request under way: counted when it comes, and on its end, whatever that is, counted and
 //! written down once.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 use traffic::{Arrival, Outcome};
 
 use crate::access_log::{AccessLog, Asked, Line};
-use crate::downstream::Client;
 use crate::refusal::Refusal;
 use crate::retry::Answer;
 use crate::serve::Thread;
@@ -34,11 +34,11 @@ struct Note {
 
 impl Account {
     /// A request has come in.
-    pub(crate) fn open(thread: &Thread, client: &Client) -> Self {
+    pub(crate) fn open(thread: &Thread, client: IpAddr) -> Self {
         let at = thread.clock.now();
         let note = thread.config().access_log.as_ref().map(|log| Note {
             log: Arc::clone(log),
-            line: Box::new(Line::new(at, client.ip)),
+            line: Box::new(Line::new(at, client)),
             clock: thread.clock,
         });
         Self { arrival: Some(thread.shard.arrive(at)), at, note }

@@ -50,7 +50,7 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// Seed of request ids and of chance in balancing.
     pub seed: u64,
-    /// Client connections at once; more wait in the kernel's backlog.
+    /// Client connections at once; idle ones give way to new ones, else more are refused with 503.
     pub connections_max: usize,
     /// Requests that wait for a worker at once; more are refused.
     pub queue_max: usize,

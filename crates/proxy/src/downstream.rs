@@ -12,9 +12,9 @@ use clock::Clock;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::AnswerBody;
+use crate::places::Place;
 use crate::serve::Thread;
 use crate::strict::Fault;
 use crate::{forward, redirect};
@@ -27,6 +27,7 @@ mod pulse;
 mod rest;
 mod socket;
 mod stream;
+pub(crate) mod turn_away;
 
 pub(crate) use exchange::Exchange;
 use pulse::Pulse;
@@ -127,14 +128,8 @@ impl Client {
 }
 
 /// Serves one client until either side closes.
-pub(crate) async fn serve(
-    thread: Rc<Thread>,
-    tcp: TcpStream,
-    ip: IpAddr,
-    permit: Option<OwnedSemaphorePermit>,
-    door: Door,
-) {
-    let stream = Stream::new(tcp, permit);
+pub(crate) async fn serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, place: Option<Place>, door: Door) {
+    let stream = Stream::new(tcp, place);
     let Some(open::Opened { stream, peer, protocol }) = open::open(&thread, stream, ip, door).await else {
         return;
     };

@@ -32,7 +32,7 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let (turn, fault) = client.begin();
-    let account = Account::open(&thread, &client);
+    let account = Account::open(&thread, client.ip);
     let response = match fault {
         Some(fault) => refuse(&thread, fault.into(), account, turn, None),
         None => exchange(thread, &client, request, turn, account).await,
@@ -178,6 +178,7 @@ fn refuse(
     turn: Turn,
     request_id: Option<&HeaderValue>,
 ) -> Response<AnswerBody> {
+    thread.refusals.count(refusal.code);
     account.refused(&refusal);
     account.finish(
         thread.clock.now(),

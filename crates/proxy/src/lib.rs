@@ -32,6 +32,7 @@ mod gather;
 mod headers;
 mod listen;
 mod network;
+mod places;
 mod probe;
 mod proxy_header;
 mod redirect;

@@ -1,8 +1,12 @@
 //! The answers that are ours and not a worker's: a status, a reason, one line of text.
 
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use traffic::WorkerId;
 
 use crate::strict::Fault;
@@ -46,6 +50,26 @@ impl Refusal {
         matches!(self.status.as_u16(), 400 | 408 | 413 | 414 | 417 | 431 | 501 | 505)
     }
 
+    /// All of the answer, in HTTP/1.1, for a connection that gets no other.
+    pub(crate) fn into_last_words(self, at: Timestamp, is_head: bool) -> Vec<u8> {
+        let (status, mut headers, body) = self.into_parts();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        // RFC 9110, 5.6.7.
+        let date = at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let mut words = format!("HTTP/1.1 {status}\r\ndate: {date}\r\n").into_bytes();
+        for (name, value) in &headers {
+            for bytes in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                words.put_slice(bytes);
+            }
+        }
+        words.put_slice(b"\r\n");
+        if !is_head {
+            words.put_slice(&body);
+        }
+        words
+    }
+
     /// The headers and the body that say so.
     pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
         let mut headers = HeaderMap::with_capacity(4);
@@ -59,5 +83,21 @@ impl Refusal {
         }
         let line = format!("{} {}\n", self.status.as_u16(), self.text);
         (self.status, headers, Bytes::from(line))
+    }
+}
+
+/// How often each reason was given. Only those who are refused wait for its lock; reasons are few,
+/// as each stands in this program.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Refusals {
+    pub(crate) fn count(&self, code: &'static str) {
+        *self.0.lock().entry(code).or_default() += 1;
+    }
+
+    /// In alphabetical order.
+    pub(crate) fn by_reason(&self) -> Vec<(&'static str, u64)> {
+        self.0.lock().iter().map(|(code, count)| (*code, *count)).collect()
     }
 }

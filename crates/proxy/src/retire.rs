@@ -8,6 +8,8 @@ use traffic::pool::AlreadyWatched;
 use traffic::{Backend, Pool, Route, Watcher, WorkerId};
 
 use crate::Config;
+use crate::places::Places;
+use crate::refusal::Refusals;
 use crate::settings::Settings;
 use crate::waiting::Waiting;
 
@@ -32,6 +34,8 @@ struct Shared {
     /// Moves when workers were retired, so that each thread closes its idle connections to them.
     retirements: watch::Sender<()>,
     settings: watch::Sender<Arc<Settings>>,
+    places: Arc<Places>,
+    refusals: Arc<Refusals>,
 }
 
 impl Router {
@@ -42,8 +46,11 @@ impl Router {
         clock: Clock,
         on_drained: DrainNotice,
     ) -> Result<Self, AlreadyWatched> {
+        let places = Places::new(settings.connections_max, settings.threads.get());
+        let (places, refusals) = (Arc::new(places), Arc::default());
         let (retirements, settings) = (watch::Sender::new(()), watch::Sender::new(Arc::new(settings)));
-        let shared = Arc::new(Shared { pool, waiting, clock, on_drained, retirements, settings });
+        let shared =
+            Arc::new(Shared { pool, waiting, clock, on_drained, retirements, settings, places, refusals });
         let watcher: Arc<dyn Watcher> = shared.clone();
         shared.pool.watch(Arc::downgrade(&watcher))?;
         Ok(Self { shared })
@@ -71,6 +78,7 @@ impl Router {
             let mut config = settings.config.clone();
             change(&mut config);
             self.shared.waiting.set_max(config.queue_max);
+            self.shared.places.set_max(config.connections_max);
             *settings = Arc::new(settings.changed(config, self.shared.clock));
         });
         self.shared.vacated();
@@ -83,6 +91,24 @@ impl Router {
 
     pub(crate) fn settings(&self) -> watch::Receiver<Arc<Settings>> {
         self.shared.settings.subscribe()
+    }
+
+    /// Requests, and clients, that were not let through, by reason.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        self.shared.refusals.by_reason()
+    }
+
+    /// Client connections now.
+    pub fn connections(&self) -> usize {
+        self.shared.places.taken()
+    }
+
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.shared.refusals)
+    }
+
+    pub(crate) fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.shared.places)
     }
 
     /// The pool behind it.

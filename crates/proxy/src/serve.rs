@@ -14,13 +14,15 @@ use parking_lot::Mutex;
 use rand_pcg::Pcg64;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use traffic::pool::AlreadyWatched;
 use traffic::{Meter, Pool, RateLimit, RetryBudget, Shard};
 
-use crate::downstream::{self, Door};
+use crate::downstream::{self, Door, turn_away};
+use crate::places::{Idle, Place, Places};
+use crate::refusal::Refusals;
 use crate::retire::{DrainNotice, Router};
 use crate::settings::{InForce, Settings};
 use crate::upstream::Connections;
@@ -96,6 +98,10 @@ pub(crate) struct Thread {
     /// Where TLS is spoken, if it is.
     pub(crate) tls_port: u16,
     pub(crate) retries: RefCell<RetryBudget>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) places: Arc<Places>,
+    /// Client connections between requests.
+    pub(crate) idle: Idle,
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
@@ -116,7 +122,8 @@ struct Seed {
     pool: Arc<Pool>,
     waiting: Arc<Waiting>,
     shard: Arc<Shard>,
-    permits: Arc<Semaphore>,
+    refusals: Arc<Refusals>,
+    places: Arc<Places>,
     settings: watch::Receiver<Arc<Settings>>,
     retirements: watch::Receiver<()>,
     local_addr: SocketAddr,
@@ -148,7 +155,6 @@ impl Proxy {
         let waiting = Arc::new(Waiting::new(config.queue_max));
         let settings = Settings::new(config.clone(), clock);
         let router = Router::new(settings, Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
-        let permits = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
         let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
@@ -160,7 +166,8 @@ impl Proxy {
                 pool: Arc::clone(&pool),
                 waiting: Arc::clone(&waiting),
                 shard: meter.shard(index),
-                permits: Arc::clone(&permits),
+                refusals: proxy.router.refusals(),
+                places: proxy.router.places(),
                 settings: proxy.router.settings(),
                 retirements: proxy.router.retirements(),
                 local_addr,
@@ -248,7 +255,7 @@ async fn serve(
     started: std::sync::mpsc::SyncSender<io::Result<()>>,
 ) -> usize {
     let redirecting = seed.redirecting.take().map(TcpListener::from_std).transpose();
-    let Seed { permits, retirements, cut, local_addr, .. } = &seed;
+    let Seed { retirements, cut, local_addr, .. } = &seed;
     let (listener, redirecting) = match (TcpListener::from_std(listener), redirecting) {
         (Ok(listener), Ok(redirecting)) => (listener, redirecting),
         (Err(error), _) | (_, Err(error)) => {
@@ -263,6 +270,9 @@ async fn serve(
         own_host: HeaderValue::from_str(&local_addr.to_string()).expect("an address is visible ASCII"),
         tls_port: local_addr.port(),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
+        refusals: Arc::clone(&seed.refusals),
+        places: Arc::clone(&seed.places),
+        idle: Idle::new(Arc::clone(&seed.places), seed.index),
         in_force: InForce::new(Settings::clone(&seed.settings.borrow())),
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),
@@ -277,10 +287,11 @@ async fn serve(
     }
     tokio::task::spawn_local(settings::follow(Rc::clone(&thread), seed.settings.clone()));
     tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
-    let front = accept(&thread, listener, permits, Door::Front);
+    tokio::task::spawn_local(give_way(Rc::clone(&thread)));
+    let front = accept(&thread, listener, Door::Front);
     match redirecting {
         None => front.await,
-        Some(other) => drop(tokio::join!(front, accept(&thread, other, permits, Door::Redirect))),
+        Some(other) => drop(tokio::join!(front, accept(&thread, other, Door::Redirect))),
     }
     thread.tasks.close();
     tokio::select! {
@@ -291,7 +302,7 @@ async fn serve(
 }
 
 /// Accepts until told to stop, and then what the kernel has accepted by that time.
-async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaphore>, door: Door) {
+async fn accept(thread: &Rc<Thread>, listener: TcpListener, door: Door) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -302,16 +313,12 @@ async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaph
             thread.clock.sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // After accepting: a thread that held a permit while it waits for a client would keep the
-        // last one from a thread whose client is there.
-        let permit = tokio::select! {
-            biased;
-            permit = Arc::clone(permits).acquire_owned() => permit.ok(),
-            () = thread.stopping.cancelled() => None,
-        };
-        welcome(thread, stream, client, permit, door);
+        match thread.places.enter() {
+            Some(place) => welcome(thread, stream, client, Some(place), door),
+            None => refuse(thread, stream, client, door),
+        }
     }
-    // Closing a listener resets the connections in its backlog. These get no permit: the backlog
+    // Closing a listener resets the connections in its backlog. These get no place: the backlog
     // bounds them, and their clients have been waiting.
     let Ok(listener) = listener.into_std() else { return };
     while let Ok((stream, client)) = listener.accept() {
@@ -322,16 +329,25 @@ async fn accept(thread: &Rc<Thread>, listener: TcpListener, permits: &Arc<Semaph
     }
 }
 
-fn welcome(
-    thread: &Rc<Thread>,
-    stream: TcpStream,
-    client: SocketAddr,
-    permit: Option<OwnedSemaphorePermit>,
-    door: Door,
-) {
+fn welcome(thread: &Rc<Thread>, stream: TcpStream, client: SocketAddr, place: Option<Place>, door: Door) {
     // Fails only for a connection that is gone already.
     let _ = stream.set_nodelay(true);
-    thread.tasks.spawn_local(downstream::serve(Rc::clone(thread), stream, client.ip(), permit, door));
+    thread.tasks.spawn_local(downstream::serve(Rc::clone(thread), stream, client.ip(), place, door));
+}
+
+/// Never waits with a client in its hands: the next may find a place, or hears that there is none.
+fn refuse(thread: &Rc<Thread>, stream: TcpStream, client: SocketAddr, door: Door) {
+    let Some(told) = thread.places.turn_away() else {
+        thread.refusals.count(turn_away::CODE_UNTOLD);
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    thread.tasks.spawn_local(turn_away::or_serve(Rc::clone(thread), stream, client.ip(), told, door));
+}
+
+/// Has idle clients give way to new ones.
+async fn give_way(thread: Rc<Thread>) {
+    thread.idle.give_way().await;
 }
 
 /// Closes idle connections to workers: at once when workers retire, else when their time is up.

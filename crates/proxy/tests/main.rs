@@ -11,6 +11,7 @@ mod forwarding;
 mod headers;
 mod http2;
 mod kills;
+mod places;
 mod probes;
 mod proxy_header;
 mod rest;

@@ -252,6 +252,8 @@ fn totals() -> Totals {
         queued: 0,
         retries: 2,
         classes: vec![("2xx", 1_199), ("5xx", 1)],
+        connections: 4,
+        refused: vec![("queue_full", 1)],
         latency_buckets: vec![(0.005, 200), (0.01, 900), (f64::INFINITY, 1_200)],
         latency_sum_s: 14.5,
         latency_count: 1_200,

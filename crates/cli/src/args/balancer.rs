@@ -62,7 +62,7 @@ pub(crate) struct BalancerArgs {
     /// How long connecting to a worker may take [default: 1s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Duration>,
-    /// Client connections at once [default: 8192]
+    /// Client connections at once; idle ones give way to new ones, then 503 [default: 8192]
     #[arg(long, value_name = "N")]
     pub(crate) max_connections: Option<u32>,
     /// How long a request's head may take, before 408 [default: 10s]

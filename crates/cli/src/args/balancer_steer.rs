@@ -66,7 +66,7 @@ pub(crate) struct SetArgs {
     /// How long a request may take until its answer begins; 0s: no limit
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
     pub(crate) request_timeout: Option<Duration>,
-    /// Client connections at once, from the next start on
+    /// Client connections at once; idle ones give way, others get 503
     #[arg(long, value_name = "N")]
     pub(crate) max_connections: Option<u32>,
     /// Longest body of a request in bytes; 0: no limit

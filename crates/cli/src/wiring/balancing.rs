@@ -125,15 +125,12 @@ impl Desk {
             ("proxy.access_log", next.access_log != in_force.access_log),
             ("proxy.tls", next.transport != in_force.transport),
             ("proxy.threads", next.proxy.threads != in_force.proxy.threads),
-            // Permits are counted from the start on.
-            ("proxy.max_connections", next.proxy.connections_max != in_force.proxy.connections_max),
         ];
         self.router.change(|config| {
             let before = config.clone();
             *config = proxy::Config {
                 listen: before.listen,
                 threads: before.threads,
-                connections_max: before.connections_max,
                 seed: before.seed,
                 // Its files are watched by themselves.
                 tls: before.tls,

@@ -58,6 +58,8 @@ pub(super) fn totals(reading: &Reading, router: &Router) -> Totals {
         queued: u32::try_from(reading.queued).unwrap_or(u32::MAX),
         retries: reading.retries,
         classes: classes(reading),
+        connections: u64::try_from(router.connections()).unwrap_or(u64::MAX),
+        refused: router.refused(),
         latency_buckets: buckets(latency),
         latency_sum_s: latency.sum().as_secs_f64(),
         latency_count: latency.count(),

@@ -27,7 +27,7 @@ const REST_AFTER: Duration = Duration::from_millis(500);
 
 /// A client that is still sending when it is refused hears why only if its socket is read on:
 /// closing one with bytes in it destroys what was sent to the other side. For so long,
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// and for so many bytes.
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -121,7 +121,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
 }
 
 /// Reads what a refused client goes on sending, until it has noticed.
-async fn drain(mut stream: Stream) {
+pub(super) async fn drain(mut stream: Stream) {
     let mut scrap = [0; 4096];
     let mut left = LINGER_BYTES_MAX;
     while let Ok(read @ 1..) = stream.read(&mut scrap).await {

@@ -7,13 +7,14 @@ use tokio::io::AsyncWriteExt;
 
 use super::{Door, Peer, Service, Stream, rest};
 use crate::proxy_header::{self, Told};
+use crate::refusal::Refusal;
 use crate::serve::Thread;
 use crate::tls;
 
 /// RFC 9113, 3.4: how a client begins that knows that HTTP/2 is spoken.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// RFC 8446, 5.1: the first byte of a TLS handshake. No method begins with it.
-const TLS_HANDSHAKE: u8 = 22;
+pub(super) const TLS_HANDSHAKE: u8 = 22;
 
 /// A connection that is known.
 pub(super) struct Opened {
@@ -84,12 +85,11 @@ async fn proxied(thread: &Thread, stream: &mut Stream) -> Option<Option<IpAddr>>
             Ok(None) if stream.early().len() <= proxy_header::BYTES_MAX => {}
             Ok(None) => return None,
             Err(error) => {
-                let said = format!("400 {error}\n");
-                let head =
-                    "HTTP/1.1 400 Bad Request\r\nconnection: close\r\nx-autoscale-reason: bad_proxy_header";
-                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+                let refusal = Refusal::bad_request("bad_proxy_header", error.to_string());
+                thread.refusals.count(refusal.code);
+                let answer = refusal.into_last_words(thread.clock.now(), false);
                 let told = async {
-                    stream.write_all(answer.as_bytes()).await?;
+                    stream.write_all(&answer).await?;
                     stream.shutdown().await
                 };
                 let _ = thread.clock.timeout(patience, told).await;

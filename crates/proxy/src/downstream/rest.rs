@@ -1,5 +1,7 @@
 //! A connection between requests: a socket, a timer, and nothing else in memory.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::Stream;
@@ -22,6 +24,7 @@ pub(super) async fn until_bytes(
     let mut timer = std::pin::pin!(thread.clock.sleep(patience));
     let mut stopping = std::pin::pin!(thread.stopping.cancelled());
     let mut stop_asked = false;
+    let seat = (!is_fresh).then(|| thread.idle.sit());
     loop {
         tokio::select! {
             biased;
@@ -30,6 +33,7 @@ pub(super) async fn until_bytes(
                 stop_asked = true;
                 timer.set(thread.clock.sleep(if is_fresh { FIRST_REQUEST_GRACE } else { NEXT_REQUEST_GRACE }));
             }
+            () = poll_fn(|cx| seat.as_ref().map_or(Poll::Pending, |seat| seat.poll_dismissed(cx))) => return false,
             () = &mut timer => return false,
         }
     }

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
+
+use crate::places::Place;
 
 /// A head with a small body fits.
 const SCRATCH_BYTES: usize = 8 * 1024;
@@ -26,7 +27,7 @@ pub(super) struct Stream {
     early: Bytes,
     transport: Transport,
     /// A place among the connections that there may be, given back when this one is closed.
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 enum Transport {
@@ -35,12 +36,12 @@ enum Transport {
 }
 
 impl Stream {
-    pub(super) fn new(tcp: TcpStream, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { early: Bytes::new(), transport: Transport::Tcp(tcp), _permit: permit }
+    pub(super) fn new(tcp: TcpStream, place: Option<Place>) -> Self {
+        Self { early: Bytes::new(), transport: Transport::Tcp(tcp), _place: place }
     }
 
     pub(super) fn within(tls: TlsStream<Self>) -> Self {
-        Self { early: Bytes::new(), transport: Transport::Tls(Box::new(tls)), _permit: None }
+        Self { early: Bytes::new(), transport: Transport::Tls(Box::new(tls)), _place: None }
     }
 
     /// What was read early and not yet again.

@@ -34,6 +34,12 @@ impl Client {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// On a connection made without waiting.
+    pub(crate) fn over(stream: std::net::TcpStream) -> Self {
+        stream.set_nonblocking(true).unwrap();
+        Self { stream: TcpStream::from_std(stream).unwrap(), buffer: Vec::new() }
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes()).await;
     }
