@@ -10,6 +10,7 @@ use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 
 use crate::balance::{Draw, spread};
+use crate::breaker::Breaker;
 use crate::health::{Ejection, Health, Probed, TargetHealth};
 use crate::meter::Distribution;
 use crate::meter::histogram::Histogram;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight_max: AtomicU32,
     pub(crate) slow_start_micros: AtomicU64,
     pub(crate) ejection: ArcSwap<Ejection>,
+    pub(crate) breaker: Breaker,
+    pub(crate) hedge_after_nanos: AtomicU64,
 }
 
 /// One worker in a [`Pool`]. It outlives its route: requests in flight and counts survive every
@@ -135,6 +138,12 @@ impl Backend {
         self.health.is_in_service(at)
     }
 
+    /// Whether it may be given a request now: in service, and if it is back on trial, without as many
+    /// requests as that is done with.
+    pub(crate) fn takes_requests(&self, at: Timestamp) -> bool {
+        self.health.takes_requests(at, || self.in_flight())
+    }
+
     /// What probes say of it.
     pub fn probed(&self) -> Probed {
         self.health.probed()
@@ -227,9 +236,9 @@ impl Backend {
     }
 
     /// Counts a lease that ended because the worker could not be connected to.
-    pub(crate) fn count_unreached(&self, at: Timestamp) {
+    pub(crate) fn count_unreached(&self, at: Timestamp, after: Duration) {
         self.unreached.fetch_add(1, Release);
-        self.judge(at, true);
+        self.judge(at, after, true);
     }
 
     /// Time that requests spent at it, summed.
@@ -321,11 +330,16 @@ impl Backend {
             self.durations.record(service_time);
             self.learn(at, service_time);
         }
-        self.judge(at, failed);
+        self.judge(at, service_time, failed);
     }
 
-    /// Takes it into account for its health that it has failed a request or not.
-    pub(crate) fn judge(&self, at: Timestamp, failed: bool) {
+    /// Takes it into account for its health, and the pool's, that it has failed a request, sent so long
+    /// before, or not.
+    pub(crate) fn judge(&self, at: Timestamp, after: Duration, failed: bool) {
+        if self.shared.breaker.is_on() {
+            let sent_at = at.saturating_sub(after).unwrap_or(at);
+            self.shared.breaker.record(failed, sent_at, at, &self.shared.ejection.load());
+        }
         if self.health.record(failed, at, &self.shared.ejection.load())
             && !self.health.is_ejected(at)
             && let Some(pool) = self.pool.upgrade()
@@ -357,6 +371,8 @@ pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
         in_flight_max: AtomicU32::new(UNLIMITED),
         slow_start_micros: AtomicU64::new(0),
         ejection: ArcSwap::from_pointee(Ejection::default()),
+        breaker: Breaker::default(),
+        hedge_after_nanos: AtomicU64::new(crate::hedge::NEVER),
     });
     let backend = |slot| {
         let address = Address::Unix(format!("/{slot}").into());

@@ -138,7 +138,7 @@ impl<'a> Candidates<'a> {
             && !backend.is_full()
             && backend.weight() > 0
             && version.is_none_or(|version| version == backend.version())
-            && (panic || backend.is_in_service(draw.at) && backend.is_warm_for(draw));
+            && (panic || backend.takes_requests(draw.at) && backend.is_warm_for(draw));
         eligible.then_some(backend)
     }
 

@@ -9,12 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::tally::Tally;
 use crate::{Address, WorkerId};
 
 /// `out_until` of a backend that is in service.
 const IN_SERVICE: i64 = i64::MIN;
 /// Ejections in a row beyond which the time out is no longer doubled: by then it is at its longest.
 const DOUBLINGS_MAX: u32 = 16;
+/// Requests at once that a backend gets when it is back from an ejection, until one of them has ended
+/// well: enough to find out, few enough to lose. Threads that choose at the same time may make it one
+/// or two more.
+const TRIALS_MAX: u32 = 3;
 
 /// When a backend's own answers take it out of service, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,9 +151,7 @@ impl ProbeCount {
 pub(crate) struct Health {
     probed: AtomicU8,
     consecutive: AtomicU32,
-    window_from_micros: AtomicI64,
-    window_requests: AtomicU32,
-    window_failures: AtomicU32,
+    window: Tally,
     out_until_micros: OutUntil,
     ejections: AtomicU32,
 }
@@ -180,6 +183,17 @@ impl Health {
         self.probed().is_in_service() && !self.is_ejected(at)
     }
 
+    /// The same, and not on trial with as many requests as that is done with.
+    pub(crate) fn takes_requests(&self, at: Timestamp, in_flight: impl FnOnce() -> u32) -> bool {
+        let until = self.out_until_micros.0.load(Relaxed);
+        let is_back = || until <= at.as_microsecond() && in_flight() < TRIALS_MAX;
+        self.probed().is_in_service() && (until == IN_SERVICE || is_back())
+    }
+
+    fn is_on_trial(&self, at: Timestamp) -> bool {
+        self.out_until_micros.0.load(Relaxed) != IN_SERVICE && !self.is_ejected(at)
+    }
+
     /// Whether its last request failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.consecutive.load(Relaxed) > 0
@@ -190,7 +204,7 @@ impl Health {
         if rule.consecutive == 0 {
             return false;
         }
-        let (requests, failures) = self.count_in_window(failed, at, rule.window);
+        let (requests, failures) = self.window.count(failed, at, rule.window);
         if !failed {
             if self.consecutive.load(Relaxed) > 0 {
                 self.consecutive.store(0, Relaxed);
@@ -210,27 +224,13 @@ impl Health {
         on_probation || in_a_row >= rule.consecutive || too_many
     }
 
-    fn count_in_window(&self, failed: bool, at: Timestamp, window: Duration) -> (u32, u32) {
-        let now = at.as_microsecond();
-        let length = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-        if now.saturating_sub(self.window_from_micros.load(Relaxed)) >= length {
-            self.window_from_micros.store(now, Relaxed);
-            self.window_requests.store(0, Relaxed);
-            self.window_failures.store(0, Relaxed);
-        }
-        let requests = self.window_requests.fetch_add(1, Relaxed).saturating_add(1);
-        let failures = self.window_failures.fetch_add(u32::from(failed), Relaxed) + u32::from(failed);
-        (requests, failures)
-    }
-
     /// Takes it out of service; it comes back by itself.
     pub(crate) fn eject(&self, at: Timestamp, rule: &Ejection) {
         let before = self.ejections.fetch_add(1, Relaxed).min(DOUBLINGS_MAX);
         let length = rule.base.saturating_mul(2_u32.saturating_pow(before)).min(rule.longest);
         let until = at.saturating_add(length).unwrap_or(Timestamp::MAX);
         self.out_until_micros.0.store(until.as_microsecond(), Relaxed);
-        // Its window has had its effect.
-        self.window_from_micros.store(IN_SERVICE, Relaxed);
+        self.window.forget();
     }
 
     /// State and reason, for people.
@@ -244,6 +244,7 @@ impl Health {
             Probed::TimedOut => ("unhealthy", "Target.Timeout"),
             Probed::Failed => ("unhealthy", "Target.FailedHealthChecks"),
             Probed::Unprobed | Probed::Healthy if self.is_ejected(at) => ("unhealthy", "Target.Ejected"),
+            Probed::Unprobed | Probed::Healthy if self.is_on_trial(at) => ("initial", "Target.OnTrial"),
             Probed::Unprobed | Probed::Healthy => ("healthy", ""),
         }
     }

@@ -6,10 +6,13 @@
 //! [`Balancer`] pick) → [`Lease::finish`] → [`Arrival::finish`]. What was counted is read with
 //! [`Sample::take`], and must add up in a [`Ledger`].
 
+pub mod adaptive;
 pub mod backend;
 pub mod balance;
+pub mod breaker;
 mod budget;
 pub mod health;
+pub mod hedge;
 pub mod ledger;
 mod matcher;
 pub mod meter;
@@ -18,14 +21,19 @@ mod model;
 mod occupancy;
 pub mod pool;
 mod rate;
+mod recent;
 pub mod route;
 mod sync;
+mod tally;
 pub mod window;
 
+pub use adaptive::{ADAPTIVE_LIMITS, AdaptiveRule};
 pub use backend::Backend;
 pub use balance::{BALANCERS, Balancer, Candidates, Draw};
+pub use breaker::Circuit;
 pub use budget::RetryBudget;
 pub use health::{Ejection, ProbeCount, Probed, TargetHealth};
+pub use hedge::HedgeAfter;
 pub use ledger::{Handed, Ledger, WorkerLedger};
 pub use matcher::{BadMatcher, Matcher};
 pub use meter::{Arrival, Meter, Outcome, Reading, Shard};

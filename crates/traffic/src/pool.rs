@@ -10,9 +10,12 @@ use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::adaptive::Limits;
 use crate::backend::Shared;
 use crate::balance::{Balancer, Candidates, Draw, Rule, spread};
+use crate::breaker::Breaker;
 use crate::health::{Ejection, TargetHealth};
+use crate::hedge::{self, Hedging};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{Backend, BackendSample, Handed, Outcome, Route, Version, WorkerId, WorkerLedger};
 
@@ -41,10 +44,12 @@ pub trait Watcher: Send + Sync {
 /// Which backends there are, and which of them are ready.
 #[derive(Debug)]
 pub struct Pool {
-    ready: ArcSwap<Vec<Arc<Backend>>>,
+    pub(crate) ready: ArcSwap<Vec<Arc<Backend>>>,
     balancer: ArcSwap<Box<dyn Balancer>>,
     split: ArcSwapOption<Split>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) limits: Mutex<Limits>,
+    pub(crate) hedging: Mutex<Hedging>,
     roster: Mutex<Roster>,
     watcher: OnceLock<Weak<dyn Watcher>>,
     this: Weak<Pool>,
@@ -110,12 +115,16 @@ impl Pool {
             in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
             slow_start_micros: AtomicU64::new(0),
             ejection: ArcSwap::from_pointee(ejection),
+            breaker: Breaker::default(),
+            hedge_after_nanos: AtomicU64::new(hedge::NEVER),
         });
         Arc::new_cyclic(|this| Self {
             ready: ArcSwap::default(),
             balancer: ArcSwap::from_pointee(balancer),
             split: ArcSwapOption::empty(),
             shared,
+            limits: Mutex::new(Limits::by_hand(in_flight_max)),
+            hedging: Mutex::default(),
             roster: Mutex::default(),
             watcher: OnceLock::new(),
             this: this.clone(),
@@ -176,12 +185,6 @@ impl Pool {
         self.balancer.load().is_sticky()
     }
 
-    /// Changes each backend's limit of requests. More are left to end by themselves.
-    pub fn set_in_flight_max(&self, in_flight_max: Option<NonZeroU32>) {
-        self.shared.in_flight_max.store(in_flight_max.map_or(u32::MAX, NonZeroU32::get), SeqCst);
-        self.vacated();
-    }
-
     /// Changes when a backend's own answers take it out of service.
     pub fn set_ejection(&self, ejection: Ejection) {
         self.shared.ejection.store(Arc::new(ejection));
@@ -232,7 +235,7 @@ impl Pool {
             return Some(lease);
         }
         let ready = self.ready.load();
-        let none_in_service = || !ready.iter().any(|b| b.is_in_service(draw.at) && b.is_warm_for(draw));
+        let none_in_service = || !ready.iter().any(|b| b.takes_requests(draw.at) && b.is_warm_for(draw));
         (!ready.is_empty() && none_in_service())
             .then(|| self.lease_by(Rule { panic: true, version: None, ..rule }))
             .flatten()
@@ -375,14 +378,17 @@ impl Lease {
     /// Ends it at `at`, counting the request as one that the backend has ended, well or badly.
     pub fn finish(mut self, at: Timestamp, outcome: Outcome) {
         self.ended = true;
-        let service_time = Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default();
-        self.backend.count_ended(at, service_time, outcome);
+        self.backend.count_ended(at, self.age(at), outcome);
     }
 
     /// Ends it at `at`: the backend could not be connected to, and never knew of the request.
     pub fn unreached(mut self, at: Timestamp) {
         self.ended = true;
-        self.backend.count_unreached(at);
+        self.backend.count_unreached(at, self.age(at));
+    }
+
+    fn age(&self, at: Timestamp) -> Duration {
+        Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The data plane from outside.
 #![expect(clippy::unwrap_used, reason = "clippy does not take the functions that tests share for tests")]
 
+mod adaptive;
 mod fairness;
 mod health;
 mod ledger;

@@ -113,6 +113,11 @@ impl Distribution {
         self.sum += sum;
     }
 
+    /// Takes those of another in.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.add(other.buckets.iter().copied(), other.sum);
+    }
+
     /// How many durations were seen.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
