@@ -16,6 +16,27 @@ pub struct BalancerSettings {
     pub slow_start_s: f64,
     /// Requests at one worker at most.
     pub max_in_flight: Option<u32>,
+    /// By which algorithm that is learned; empty where it is not.
+    #[serde(default)]
+    pub adaptive_limit: String,
+    /// Seconds at a worker that `aimd` takes for too slow.
+    #[serde(default)]
+    pub adaptive_latency_s: f64,
+    /// Requests at one worker at most now, by hand or learned.
+    #[serde(default)]
+    pub limit_now: Option<u32>,
+    /// Share of failed requests at which none is sent for a while.
+    #[serde(default)]
+    pub circuit_breaker: Option<f64>,
+    /// `closed`, `open` or `half_open`; empty without a breaker.
+    #[serde(default)]
+    pub circuit: String,
+    /// When a second worker is asked too, as in `p95` or `50ms`; empty: never.
+    #[serde(default)]
+    pub hedge_after: String,
+    /// The same in seconds, once that is known.
+    #[serde(default)]
+    pub hedge_after_s: Option<f64>,
     /// Requests that wait at most.
     pub queue: u64,
     /// Seconds that one waits at most.
@@ -48,6 +69,18 @@ pub struct BalancerOrder {
     /// Requests at one worker at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
+    /// By which algorithm that is learned, as in `gradient`; `off`: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptive_limit: Option<String>,
+    /// A median time at a worker that `aimd` takes for too slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptive_latency: Option<Length>,
+    /// Share of failed requests (0–1) at which none is sent for a while; 0: they always are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<f64>,
+    /// When a second worker is asked too, as in `p95` or `50ms`; `off`: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge_after: Option<String>,
     /// Requests that wait at most; 0: none waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<u32>,
@@ -105,6 +138,9 @@ pub struct TargetSeen {
     pub version: u32,
     /// Requests at it now.
     pub in_flight: u32,
+    /// Of those at most; `None` without a limit.
+    #[serde(default)]
+    pub limit: Option<u32>,
     /// Requests that it has ended.
     pub requests: u64,
     /// Those of them that it failed.

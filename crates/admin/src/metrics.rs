@@ -172,6 +172,19 @@ fn proxy(page: &mut Page, totals: &Totals) {
     page.counter("autoscale_proxy_retries", "Tries on another worker.", totals.retries as f64);
     page.gauge("autoscale_proxy_inflight", "Requests at workers now.", f64::from(totals.in_flight));
     page.gauge("autoscale_proxy_queue_depth", "Requests waiting for a worker.", f64::from(totals.queued));
+    if let Some(limit) = totals.limit {
+        let about = "Requests at one worker at most, set by hand or learned.";
+        page.gauge("autoscale_proxy_worker_limit", about, f64::from(limit));
+    }
+    if let Some(circuit) = totals.circuit {
+        page.family("autoscale_proxy_circuit", Kind::Gauge, "Whether the circuit breaker is in this state.");
+        for state in traffic::Circuit::ALL.map(traffic::Circuit::name) {
+            page.sample(&[("state", state)], f64::from(u8::from(state == circuit)));
+        }
+    }
+    let (hedges, won) = totals.hedges;
+    page.counter("autoscale_proxy_hedges", "Second attempts beside slow first ones.", hedges as f64);
+    page.counter("autoscale_proxy_hedges_won", "Those of them that answered first.", won as f64);
     page.family("autoscale_proxy_refused", Kind::Counter, "Requests and clients refused, by reason.");
     for (reason, count) in &totals.refused {
         page.sample(&[("reason", reason)], *count as f64);

@@ -64,6 +64,12 @@ pub struct Totals {
     pub connections: u64,
     /// Requests and clients that were refused, by reason; few and fixed.
     pub refused: Vec<(&'static str, u64)>,
+    /// Requests at one worker at most now, by hand or learned.
+    pub limit: Option<u32>,
+    /// `closed`, `open` or `half_open`; `None` without a circuit breaker.
+    pub circuit: Option<&'static str>,
+    /// Second attempts beside first ones, and how many of them answered first.
+    pub hedges: (u64, u64),
     /// Latency histogram: upper bound in seconds and how many requests took at most that
     /// long, ascending. The last bound may be infinite.
     pub latency_buckets: Vec<(f64, u64)>,

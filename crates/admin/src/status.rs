@@ -96,6 +96,9 @@ pub struct Requests {
     pub in_flight: u32,
     /// Waiting for a worker now.
     pub queued: u32,
+    /// At one worker at most, by hand or learned; `None` without a limit.
+    #[serde(default)]
+    pub worker_limit: Option<u32>,
     /// Coming in, over the last second.
     pub per_second: f64,
     /// Coming in, over the last minute.
@@ -211,6 +214,7 @@ impl Requests {
             failed: totals.failed,
             in_flight: totals.in_flight,
             queued: totals.queued,
+            worker_limit: totals.limit,
             per_second: rate_per_second(&samples, SECOND),
             per_minute: rate_per_second(&samples, MINUTE) * 60.0,
             latency_ms: latency.unwrap_or_default(),

@@ -6,6 +6,7 @@ mod balancer_steer;
 mod doctor;
 mod forecast;
 mod learn;
+mod overload;
 pub(crate) mod parse;
 mod policy;
 mod run;
@@ -30,6 +31,7 @@ pub(crate) use forecast::{
     SeriesArgs, TrainArgs,
 };
 pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
+pub(crate) use overload::{OFF, OverloadArgs, hedge_after, hedge_text};
 pub(crate) use policy::{CheckArgs, LintArgs, PolicyArgs, PolicyCommand};
 pub(crate) use run::RunArgs;
 pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};

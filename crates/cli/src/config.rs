@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use control::{ControllerConfig, Victims};
 use proxy::HealthCheck;
-use traffic::{Ejection, Version};
+use traffic::{AdaptiveRule, Ejection, HedgeAfter, Version};
 
 use crate::args::BackendArg;
 
@@ -69,6 +69,12 @@ pub(crate) struct Balancer {
     pub(crate) slow_start: Duration,
     /// `None`: no limit.
     pub(crate) max_in_flight: Option<NonZeroU32>,
+    /// Learns that limit; `None`: nothing does.
+    pub(crate) adaptive: Option<AdaptiveRule>,
+    /// Share of failed requests at which none is sent for a while; `None`: they always are.
+    pub(crate) circuit_breaker: Option<f64>,
+    /// When a second worker is asked too; `None`: never.
+    pub(crate) hedge_after: Option<HedgeAfter>,
     pub(crate) ejection: Ejection,
     pub(crate) transport: Transport,
     pub(crate) access_log: Option<AccessLogTo>,

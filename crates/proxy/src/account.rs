@@ -1,14 +1,16 @@
 //! A request under way: counted when it comes, and on its end, whatever that is, counted and
 //! written down once.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use jiff::Timestamp;
-use traffic::{Arrival, Outcome};
+use traffic::{Arrival, Outcome, WorkerId};
 
 use crate::access_log::{AccessLog, Asked, Line};
 use crate::refusal::Refusal;
@@ -25,10 +27,15 @@ pub(crate) struct Account {
     note: Option<Note>,
 }
 
+/// The worker that a request was given to last, and the how-manieth that was; none yet. Shared with
+/// whoever tries workers, as a request whose client goes has no other way to say where it was.
+pub(crate) type Trace = Rc<Cell<Option<(WorkerId, u32)>>>;
+
 /// Only where there is a log.
 struct Note {
     log: Arc<AccessLog>,
     line: Box<Line>,
+    trace: Trace,
     clock: Clock,
 }
 
@@ -39,6 +46,7 @@ impl Account {
         let note = thread.config().access_log.as_ref().map(|log| Note {
             log: Arc::clone(log),
             line: Box::new(Line::new(at, client)),
+            trace: Trace::default(),
             clock: thread.clock,
         });
         Self { arrival: Some(thread.shard.arrive(at)), at, note }
@@ -54,6 +62,11 @@ impl Account {
         if let Some(note) = &mut self.note {
             note.line.asked = Some(Asked::of(method, uri, version, headers));
         }
+    }
+
+    /// Where to note which worker has it; `None` where nobody will ask.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.note.as_ref().map(|note| Rc::clone(&note.trace))
     }
 
     /// What it is called.
@@ -96,7 +109,8 @@ impl Account {
         if let Some(arrival) = self.arrival.take() {
             arrival.finish(at, outcome);
         }
-        let Some(Note { log, mut line, .. }) = self.note.take() else { return };
+        let Some(Note { log, mut line, trace, .. }) = self.note.take() else { return };
+        line.traced(trace.get());
         line.status = outcome.status().unwrap_or(line.status);
         line.total = between(self.at, at);
         line.outcome = match outcome {
@@ -114,7 +128,8 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         // The arrival, dropped too, counts as cancelled.
-        let Some(Note { log, mut line, clock }) = self.note.take() else { return };
+        let Some(Note { log, mut line, trace, clock }) = self.note.take() else { return };
+        line.traced(trace.get());
         if line.status == 0 {
             line.status = CLIENT_GONE;
         }

@@ -101,6 +101,11 @@ impl RequestBody {
         }
     }
 
+    /// What is known of the client's side.
+    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
     pub(crate) fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
     }

@@ -10,7 +10,7 @@ use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Draw, Outcome};
 
-use crate::account::Account;
+use crate::account::{Account, Trace};
 use crate::answer::{AnswerBody, Open};
 use crate::body::{BodyFault, RequestBody};
 use crate::downstream::{Client, Turn};
@@ -76,7 +76,7 @@ async fn exchange(
     let mut body =
         RequestBody::new(incoming, thread.config().body_bytes_max, thread.clock, client.exchange());
     let answered = match admit(&thread, &head, &mut body).await {
-        Ok(()) => send(&thread, &head, body, draw).await,
+        Ok(()) => send(&thread, &head, body, draw, account.trace()).await,
         Err(failure) => Err(failure),
     };
     match answered {
@@ -96,9 +96,15 @@ async fn exchange(
 }
 
 /// Sends a request within the time it has.
-async fn send(thread: &Thread, head: &Head, body: RequestBody, draw: Draw) -> Result<Answer, Failure> {
+async fn send(
+    thread: &Thread,
+    head: &Head,
+    body: RequestBody,
+    draw: Draw,
+    trace: Option<Trace>,
+) -> Result<Answer, Failure> {
     thread.retries.borrow_mut().earn(draw.at);
-    let sent = retry::send(thread, head, body, draw);
+    let sent = retry::send(thread, head, body, draw, trace);
     let Some(patience) = thread.config().request_timeout else { return sent.await };
     thread.clock.timeout(patience, sent).await.unwrap_or_else(|_| {
         let text = format!("no worker began to answer within {patience:?}");
@@ -178,7 +184,6 @@ fn refuse(
     turn: Turn,
     request_id: Option<&HeaderValue>,
 ) -> Response<AnswerBody> {
-    thread.refusals.count(refusal.code);
     account.refused(&refusal);
     account.finish(
         thread.clock.now(),

@@ -30,6 +30,7 @@ mod forward;
 mod fuzz;
 mod gather;
 mod headers;
+mod learning;
 mod listen;
 mod network;
 mod places;

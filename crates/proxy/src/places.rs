@@ -59,11 +59,16 @@ impl Places {
         self.taken.load(SeqCst)
     }
 
-    /// Changes how many there are. Idle connections beyond that give way; busy ones stay.
+    /// Changes how many there are. Connections beyond that give way when they are idle.
     pub(crate) fn set_max(&self, max: usize) {
         self.max.store(max, SeqCst);
         self.wanted.store(self.taken().saturating_sub(max), Relaxed);
         self.crowded.notify_waiters();
+    }
+
+    /// Whether more are taken than there are, since their number has changed.
+    fn is_overfull(&self) -> bool {
+        self.taken() > self.max.load(SeqCst)
     }
 
     /// A place, if one is free.
@@ -186,6 +191,9 @@ impl Seat<'_> {
     pub(crate) fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<()> {
         let mut seats = self.idle.seats.borrow_mut();
         if !self.is_taken.replace(true) {
+            if self.idle.places.is_overfull() {
+                return Poll::Ready(());
+            }
             seats.insert(self.number, cx.waker().clone());
             self.idle.count(seats.len());
             return Poll::Pending;

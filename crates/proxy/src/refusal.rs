@@ -13,9 +13,9 @@ use crate::strict::Fault;
 
 /// Says in a word why a worker did not answer; its presence tells that the answer is ours.
 const REASON: HeaderName = HeaderName::from_static("x-autoscale-reason");
-/// Seconds after which trying again makes sense: about as long as a worker takes to start, and as
+/// Where nothing better is known: about as long as a worker takes to start, and as
 /// a limit of requests a second takes to let the next one pass.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a request is not answered by a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) struct Refusal {
     pub(crate) text: String,
     /// The last worker that failed it, and how many times one was tried.
     pub(crate) tried: Option<(WorkerId, u32)>,
+    /// Seconds after which trying again makes sense.
+    pub(crate) retry_after_s: u64,
 }
 
 impl From<Fault> for Refusal {
@@ -37,7 +39,7 @@ impl From<Fault> for Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
-        Self { status, code, text: text.into(), tried: None }
+        Self { status, code, text: text.into(), tried: None, retry_after_s: RETRY_AFTER_SECONDS }
     }
 
     pub(crate) fn bad_request(code: &'static str, text: impl Into<String>) -> Self {
@@ -79,15 +81,15 @@ impl Refusal {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_s));
         }
         let line = format!("{} {}\n", self.status.as_u16(), self.text);
         (self.status, headers, Bytes::from(line))
     }
 }
 
-/// How often each reason was given. Only those who are refused wait for its lock; reasons are few,
-/// as each stands in this program.
+/// Clients that were refused without a request that could be counted, by reason. Only those who are
+/// refused wait for its lock; reasons are few, as each stands in this program.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, u64>>);
 

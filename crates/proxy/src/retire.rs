@@ -10,6 +10,7 @@ use traffic::{Backend, Pool, Route, Watcher, WorkerId};
 use crate::Config;
 use crate::places::Places;
 use crate::refusal::Refusals;
+use crate::retry::Hedges;
 use crate::settings::Settings;
 use crate::waiting::Waiting;
 
@@ -36,6 +37,7 @@ struct Shared {
     settings: watch::Sender<Arc<Settings>>,
     places: Arc<Places>,
     refusals: Arc<Refusals>,
+    hedges: Arc<Hedges>,
 }
 
 impl Router {
@@ -47,10 +49,19 @@ impl Router {
         on_drained: DrainNotice,
     ) -> Result<Self, AlreadyWatched> {
         let places = Places::new(settings.connections_max, settings.threads.get());
-        let (places, refusals) = (Arc::new(places), Arc::default());
+        let (places, refusals, hedges) = (Arc::new(places), Arc::default(), Arc::default());
         let (retirements, settings) = (watch::Sender::new(()), watch::Sender::new(Arc::new(settings)));
-        let shared =
-            Arc::new(Shared { pool, waiting, clock, on_drained, retirements, settings, places, refusals });
+        let shared = Arc::new(Shared {
+            pool,
+            waiting,
+            clock,
+            on_drained,
+            retirements,
+            settings,
+            places,
+            refusals,
+            hedges,
+        });
         let watcher: Arc<dyn Watcher> = shared.clone();
         shared.pool.watch(Arc::downgrade(&watcher))?;
         Ok(Self { shared })
@@ -93,8 +104,9 @@ impl Router {
         self.shared.settings.subscribe()
     }
 
-    /// Requests, and clients, that were not let through, by reason.
-    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+    /// Clients that were refused before they had asked anything that could be told, by reason; requests
+    /// are counted by the meter.
+    pub fn clients_refused(&self) -> Vec<(&'static str, u64)> {
         self.shared.refusals.by_reason()
     }
 
@@ -105,6 +117,15 @@ impl Router {
 
     pub(crate) fn refusals(&self) -> Arc<Refusals> {
         Arc::clone(&self.shared.refusals)
+    }
+
+    /// Second attempts beside first ones, and how many of them answered first.
+    pub fn hedged(&self) -> (u64, u64) {
+        self.shared.hedges.counts()
+    }
+
+    pub(crate) fn hedges(&self) -> Arc<Hedges> {
+        Arc::clone(&self.shared.hedges)
     }
 
     pub(crate) fn places(&self) -> Arc<Places> {

@@ -1,11 +1,14 @@
 //! Attempts: which failure may be tried again on another worker, and how often.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, StatusCode};
+use jiff::Timestamp;
 use traffic::{Draw, Lease, Outcome, WorkerId};
 
+use crate::account::Trace;
 use crate::body::{BodyFault, RequestBody};
 use crate::headers::Head;
 use crate::refusal::Refusal;
@@ -13,7 +16,10 @@ use crate::serve::Thread;
 use crate::upstream::{Exchange, Tunnel};
 
 mod attempt;
+mod hedge;
 mod lease;
+
+pub(crate) use hedge::Hedges;
 
 /// An idempotent request whose worker dies over it goes on to the next while the retry budget pays,
 /// but in a pool of more than this not to the last one that is left: a request that itself kills
@@ -99,13 +105,27 @@ enum Fault {
     Client(Failure),
 }
 
+impl Fault {
+    /// Ends the lease of an attempt that failed in this way.
+    fn blame(&self, lease: Lease, at: Timestamp) {
+        match self {
+            Self::Unsent(_) => lease.unreached(at),
+            Self::Broke(_) | Self::TooSlow => lease.finish(at, Outcome::Broken),
+            // Dropping the lease counts as cancelled: the worker is not to blame.
+            Self::Client(_) => {}
+        }
+    }
+}
+
 /// Sends a request to one worker after another until one answers, or none may be tried any more.
 pub(crate) async fn send(
     thread: &Thread,
     head: &Head,
     body: RequestBody,
     draw: Draw,
+    trace: Option<Trace>,
 ) -> Result<Answer, Failure> {
+    let exchange = Arc::clone(body.exchange());
     let mut body = Some(body);
     let mut patience = thread.config().queue_timeout;
     let mut queued = Duration::ZERO;
@@ -115,23 +135,25 @@ pub(crate) async fn send(
     loop {
         let before = patience;
         let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
+        exchange.set_at_worker(true);
         queued += before.saturating_sub(patience);
         let worker = lease.backend().id();
+        if let Some(trace) = &trace {
+            trace.set(Some((worker, sent_before(sent, unsent) + 1)));
+        }
         let tried_at = thread.clock.now();
-        let fault = match attempt::run(thread, &lease, head, &mut body).await {
+        let tried = hedge::run(thread, lease, head, &mut body, draw).await;
+        let fault = match tried.result {
             Ok(received) => {
-                return Ok(Answer {
-                    attempts: sent_before(sent, unsent) + 1,
-                    ..received.under(lease, queued)
-                });
+                let attempts = sent_before(sent, unsent) + tried.attempts;
+                return Ok(Answer { attempts, ..received.under(tried.lease, queued) });
             }
             Err(fault) => fault,
         };
+        fault.blame(tried.lease, thread.clock.now());
         match fault {
-            // Dropping the lease counts as cancelled: the worker is not to blame.
             Fault::Client(failure) => return Err(failure),
             Fault::Unsent(cause) => {
-                lease.unreached(thread.clock.now());
                 unsent += 1;
                 let tried = thread.clock.now().duration_since(tried_at);
                 patience = patience.saturating_sub(Duration::try_from(tried).unwrap_or_default());
@@ -141,7 +163,6 @@ pub(crate) async fn send(
                 pause(thread, unsent, &mut patience).await;
             }
             Fault::Broke(cause) => {
-                lease.finish(thread.clock.now(), Outcome::Broken);
                 sent += 1;
                 let may_again = sent < sent_max && head.is_idempotent() && body.is_some();
                 if !may_again || !thread.retries.borrow_mut().spend(thread.clock.now()) {
@@ -149,12 +170,12 @@ pub(crate) async fn send(
                 }
             }
             Fault::TooSlow => {
-                lease.finish(thread.clock.now(), Outcome::Broken);
                 let tried = (worker, sent_before(sent, unsent) + 1);
                 return Err(too_slow(tried, thread.config().first_byte_timeout));
             }
         }
         avoid = Some(worker);
+        exchange.set_at_worker(false);
         thread.shard.count_retry();
     }
 }

@@ -24,10 +24,11 @@ use crate::downstream::{self, Door, turn_away};
 use crate::places::{Idle, Place, Places};
 use crate::refusal::Refusals;
 use crate::retire::{DrainNotice, Router};
+use crate::retry::Hedges;
 use crate::settings::{InForce, Settings};
 use crate::upstream::Connections;
 use crate::waiting::Waiting;
-use crate::{Config, listen, probe, settings};
+use crate::{Config, learning, listen, probe, settings};
 
 /// How often, within the time that a connection to a worker may be idle, a thread looks for such
 /// as have been: one is closed at most a quarter late.
@@ -99,6 +100,7 @@ pub(crate) struct Thread {
     pub(crate) tls_port: u16,
     pub(crate) retries: RefCell<RetryBudget>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) hedges: Arc<Hedges>,
     pub(crate) places: Arc<Places>,
     /// Client connections between requests.
     pub(crate) idle: Idle,
@@ -123,6 +125,7 @@ struct Seed {
     waiting: Arc<Waiting>,
     shard: Arc<Shard>,
     refusals: Arc<Refusals>,
+    hedges: Arc<Hedges>,
     places: Arc<Places>,
     settings: watch::Receiver<Arc<Settings>>,
     retirements: watch::Receiver<()>,
@@ -167,6 +170,7 @@ impl Proxy {
                 waiting: Arc::clone(&waiting),
                 shard: meter.shard(index),
                 refusals: proxy.router.refusals(),
+                hedges: proxy.router.hedges(),
                 places: proxy.router.places(),
                 settings: proxy.router.settings(),
                 retirements: proxy.router.retirements(),
@@ -271,6 +275,7 @@ async fn serve(
         tls_port: local_addr.port(),
         retries: RefCell::new(RetryBudget::new(seed.clock.now())),
         refusals: Arc::clone(&seed.refusals),
+        hedges: Arc::clone(&seed.hedges),
         places: Arc::clone(&seed.places),
         idle: Idle::new(Arc::clone(&seed.places), seed.index),
         in_force: InForce::new(Settings::clone(&seed.settings.borrow())),
@@ -283,6 +288,7 @@ async fn serve(
     });
     let _ = started.send(Ok(()));
     if seed.index == 0 {
+        tokio::task::spawn_local(learning::run(Rc::clone(&thread)));
         tokio::task::spawn_local(probe::run(Rc::clone(&thread), seed.settings.clone()));
     }
     tokio::task::spawn_local(settings::follow(Rc::clone(&thread), seed.settings.clone()));

@@ -95,6 +95,7 @@ async fn each_request_is_written_down_once_however_it_ends() {
     assert_eq!((&large["worker"], &large["attempts"]), (&Value::Null, &0.into()));
     let gone = paper.line("/hang");
     assert_eq!((&gone["outcome"], &gone["status"]), (&"cancelled".into(), &499.into()));
+    assert_eq!((&gone["worker"], &gone["attempts"]), (&"w2.1".into(), &1.into()), "who has it to the end");
     let broken = paper.line("/broken");
     assert_eq!((&broken["reason"], &broken["worker"]), (&"worker_failed".into(), &"w1.1".into()));
     assert_eq!((&broken["outcome"], &broken["attempts"]), (&"refused".into(), &1.into()));

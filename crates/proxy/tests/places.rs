@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Balancer, Client, Setup, Worker, soon, until};
+use crate::support::{Balancer, Client, Setup, Worker, route, soon, until};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
@@ -20,10 +20,6 @@ async fn full() -> (Balancer, Client, Worker) {
     (balancer, first, worker)
 }
 
-fn refused(balancer: &Balancer) -> Vec<(&'static str, u64)> {
-    balancer.router.refused()
-}
-
 #[tokio::test]
 async fn beyond_the_last_place_a_client_is_told_so_at_once() {
     let (balancer, _first, _worker) = full().await;
@@ -39,9 +35,13 @@ async fn beyond_the_last_place_a_client_is_told_so_at_once() {
     let answer = third.answer_to("HEAD").await;
     assert_eq!((answer.status, answer.header("content-length").is_some()), (503, true));
     assert_eq!(third.rest().await, "", "no body");
-    assert_eq!(refused(&balancer), [("max_connections", 2)]);
     let reading = balancer.reading();
-    assert_eq!((reading.arrivals, reading.failures, reading.statuses[4]), (3, 2, 2), "requests like others");
+    assert_eq!(reading.refused.get("max_connections"), Some(&2));
+    assert_eq!(
+        (reading.arrivals, reading.failures(), reading.statuses[4]),
+        (3, 2, 2),
+        "requests like others"
+    );
     assert_eq!(balancer.router.connections(), 1);
 }
 
@@ -53,6 +53,7 @@ async fn one_that_speaks_http_2_is_told_in_http_2() {
     let told = second.rest_bytes().await;
     assert_eq!(&told[9..18], [0, 0, 8, 7, 0, 0, 0, 0, 0], "GOAWAY on stream 0");
     assert_eq!(told[18..], [0, 0, 0, 0, 0, 0, 0, 11], "nothing was looked at; be calm");
+    assert_eq!(balancer.router.clients_refused(), [("max_connections", 1)]);
 }
 
 #[tokio::test]
@@ -60,7 +61,7 @@ async fn the_number_of_places_changes_under_load() {
     let (balancer, mut first, _worker) = full().await;
     let good = Worker::answering("good").await;
     assert_eq!(balancer.get("/").await.status, 503);
-    balancer.route(&[&good]);
+    balancer.router.replace(&[route(2, good.address)]);
     balancer.router.change(|config| config.connections_max = 2);
     let mut second = balancer.connect().await;
     assert_eq!(second.get("/").await.status, 200);

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use control::span;
 use serde::Deserialize;
 
-use super::{TransportArgs, parse};
+use super::{OverloadArgs, TransportArgs, parse};
 
 /// Where it all is.
 #[derive(Clone, Debug, Default, Args)]
@@ -108,6 +108,8 @@ pub(crate) struct BalancerArgs {
     pub(crate) health: HealthArgs,
     #[command(flatten)]
     pub(crate) ejection: EjectionArgs,
+    #[command(flatten)]
+    pub(crate) overload: OverloadArgs,
 }
 
 /// How workers are probed; the words are those of an ALB's target group.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use control::span;
 
-use super::{AskArgs, SteerArgs};
+use super::{AskArgs, SteerArgs, parse};
 
 /// Arguments of `balancer`.
 #[derive(Debug, Args)]
@@ -57,6 +57,18 @@ pub(crate) struct SetArgs {
     /// Requests at one worker at most; 0: no limit
     #[arg(long, value_name = "N")]
     pub(crate) max_in_flight: Option<u32>,
+    /// How that limit is learned, as in gradient or aimd; off: it is not
+    #[arg(long, value_name = "NAME|off")]
+    pub(crate) adaptive_limit: Option<String>,
+    /// Median time at a worker that aimd takes for too slow
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) adaptive_latency: Option<Duration>,
+    /// Share of failed requests at which none is sent for a while; 0: they always are
+    #[arg(long, value_parser = parse::share, value_name = "SHARE")]
+    pub(crate) circuit_breaker: Option<f64>,
+    /// When a GET is tried at a second worker too, as in 50ms or p95; off: never
+    #[arg(long, value_name = "TIME|p95|off")]
+    pub(crate) hedge_after: Option<String>,
     /// Requests that wait at most
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<u32>,

@@ -1,6 +1,7 @@
 //! Flags before file before defaults; the only place where defaults stand.
 
 mod balancer;
+mod overload;
 mod picker;
 mod transport;
 

@@ -1,19 +1,22 @@
 //! Changes of a running balancer: by order over the admin API, or by a reload of the file.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use admin::{BackendOrder, BalancerOrder, BalancerSettings, Balancing, OrdersError, TargetSeen};
 use clock::Clock;
 use control::{State, WorkerSeen};
 use parking_lot::Mutex;
-use proxy::{Rate, Router};
+use proxy::Router;
 use supervisor::Steering;
-use traffic::{Backend, Route, WorkerId};
+use traffic::adaptive::TOO_SLOW;
+use traffic::{Backend, Circuit, Route, WorkerId};
 
 use super::orders::slot;
 use crate::args::{self, BackendArg};
 use crate::config::Balancer;
+
+mod order;
 
 /// Servers at most that `balance` is given over its API: far more than one machine feeds.
 const BACKENDS_MAX: usize = 1_024;
@@ -120,6 +123,9 @@ impl Desk {
         pool.set_slow_start(next.slow_start);
         pool.set_split(&next.split);
         pool.set_ejection(next.ejection);
+        pool.set_adaptive_limit(next.adaptive.as_ref());
+        pool.set_circuit_breaker(next.circuit_breaker);
+        pool.set_hedge_after(next.hedge_after);
         let fixed = [
             ("proxy.listen", next.proxy.listen != in_force.proxy.listen),
             ("proxy.access_log", next.access_log != in_force.access_log),
@@ -163,6 +169,7 @@ impl Desk {
         let of_pool = || health.as_ref().map(|health| (health.state, health.reason));
         let (state, reason) =
             of_fleet.or_else(of_pool).or(Some(("initial", "Elb.RegistrationInProgress")))?;
+        let (state, reason) = in_circuit((state, reason), self.router.pool().circuit(now));
         let address = backend.map(Backend::address).or(seen.and_then(|seen| seen.address.as_ref()));
         Some(TargetSeen {
             id: backend.map(Backend::id).or(seen.map(|seen| seen.id))?.to_string(),
@@ -172,6 +179,7 @@ impl Desk {
             weight: backend.map_or(1, Backend::weight),
             version: backend.map(Backend::version).or(seen.map(|seen| seen.version)).unwrap_or_default().0,
             in_flight: backend.map_or(0, Backend::in_flight),
+            limit: backend.and(self.router.pool().in_flight_max()),
             requests: backend.map_or(0, Backend::requests),
             failures: backend.map_or(0, Backend::failures),
         })
@@ -189,17 +197,35 @@ fn judged(state: State) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// What a healthy worker is while its pool's circuit is not closed.
+fn in_circuit(seen: (&'static str, &'static str), circuit: Option<Circuit>) -> (&'static str, &'static str) {
+    match (seen, circuit) {
+        (("healthy", _), Some(Circuit::Open)) => ("unhealthy", "Pool.CircuitOpen"),
+        (("healthy", _), Some(Circuit::HalfOpen)) => ("initial", "Pool.CircuitHalfOpen"),
+        _ => seen,
+    }
+}
+
 impl Balancing for Desk {
     fn settings(&self) -> BalancerSettings {
         let in_force = self.in_force.lock();
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let shares: Vec<String> =
             in_force.split.iter().map(|(version, share)| format!("{}={share}", version.0)).collect();
+        let adaptive = in_force.adaptive.as_ref();
+        let circuit = self.router.pool().circuit(self.clock.now());
         BalancerSettings {
             algorithm: in_force.algorithm.clone(),
             split: shares.join(","),
             slow_start_s: in_force.slow_start.as_secs_f64(),
             max_in_flight: in_force.max_in_flight.map(NonZeroU32::get),
+            adaptive_limit: adaptive.map(|rule| rule.algorithm.clone()).unwrap_or_default(),
+            adaptive_latency_s: adaptive.map_or(TOO_SLOW, |rule| rule.too_slow).as_secs_f64(),
+            limit_now: self.router.pool().in_flight_max(),
+            circuit_breaker: in_force.circuit_breaker,
+            circuit: circuit.map(Circuit::name).unwrap_or_default().to_owned(),
+            hedge_after: args::hedge_text(in_force.hedge_after),
+            hedge_after_s: self.router.pool().hedge_after().map(|after| after.as_secs_f64()),
             queue: wide(in_force.proxy.queue_max),
             queue_timeout_s: in_force.proxy.queue_timeout.as_secs_f64(),
             request_timeout_s: in_force.proxy.request_timeout.map(|length| length.as_secs_f64()),
@@ -212,7 +238,7 @@ impl Balancing for Desk {
 
     fn change(&self, order: &BalancerOrder) -> Result<(), OrdersError> {
         let mut next = self.in_force.lock().clone();
-        ordered(&mut next, order).map_err(OrdersError::Bad)?;
+        order::take(&mut next, order).map_err(OrdersError::Bad)?;
         self.apply(next).map(drop)
     }
 
@@ -265,61 +291,6 @@ impl Balancing for Desk {
         });
         of_fleet.chain(of_pool).collect()
     }
-}
-
-/// Takes an order into the settings; says what in it cannot be.
-fn ordered(next: &mut Balancer, order: &BalancerOrder) -> Result<(), String> {
-    let some = |length: std::time::Duration| (!length.is_zero()).then_some(length);
-    if let Some(algorithm) = &order.algorithm {
-        next.algorithm.clone_from(algorithm);
-    }
-    if let Some(split) = &order.split {
-        next.split = if split.trim().is_empty() {
-            Vec::new()
-        } else {
-            args::parse::split(split).map_err(|problem| format!("split `{split}` {problem}"))?
-        };
-    }
-    if let Some(slow_start) = order.slow_start {
-        next.slow_start = slow_start.0;
-    }
-    if let Some(max) = order.max_in_flight {
-        next.max_in_flight = NonZeroU32::new(max);
-    }
-    let proxy = &mut next.proxy;
-    if let Some(queue) = order.queue {
-        proxy.queue_max = usize::try_from(queue).unwrap_or(usize::MAX);
-    }
-    if let Some(timeout) = order.queue_timeout {
-        proxy.queue_timeout = timeout.0;
-    }
-    if let Some(timeout) = order.request_timeout {
-        proxy.request_timeout = some(timeout.0);
-    }
-    if let Some(max) = order.max_connections {
-        let max = usize::try_from(max).ok().and_then(NonZeroUsize::new);
-        proxy.connections_max = max.ok_or("max_connections must be at least 1")?.get();
-    }
-    if let Some(max) = order.max_body {
-        proxy.body_bytes_max = Some(max).filter(|max| *max > 0);
-    }
-    match (order.rate_limit, order.rate_burst) {
-        (Some(rate), burst) => proxy.rate_limit = rate_of(rate, burst)?,
-        (None, Some(burst)) => {
-            let rate = proxy.rate_limit.ok_or("rate_burst means nothing without rate_limit")?;
-            proxy.rate_limit = rate_of(rate.per_second, Some(burst))?;
-        }
-        (None, None) => {}
-    }
-    Ok(())
-}
-
-fn rate_of(per_second: f64, burst: Option<f64>) -> Result<Option<Rate>, String> {
-    let burst = burst.unwrap_or(per_second * 2.0).max(1.0);
-    if !per_second.is_finite() || per_second < 0.0 || !burst.is_finite() {
-        return Err(format!("rate_limit {per_second} is no rate (try 100, or 0 for no limit)"));
-    }
-    Ok((per_second > 0.0).then_some(Rate { per_second, burst }))
 }
 
 #[cfg(test)]

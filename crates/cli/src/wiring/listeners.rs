@@ -19,6 +19,9 @@ const PORTS_TRIED: u16 = 100;
 pub(crate) fn pool(settings: &Balancer) -> anyhow::Result<Arc<Pool>> {
     let balancer = traffic::balance::build(&settings.algorithm).hint("see `autoscale run --help`")?;
     let pool = Pool::with_ejection(balancer, settings.max_in_flight, settings.ejection);
+    pool.set_adaptive_limit(settings.adaptive.as_ref());
+    pool.set_circuit_breaker(settings.circuit_breaker);
+    pool.set_hedge_after(settings.hedge_after);
     pool.set_slow_start(settings.slow_start);
     pool.set_split(&settings.split);
     Ok(pool)

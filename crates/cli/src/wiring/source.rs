@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use live::{Source, SourceError};
 use proxy::Router;
 use traffic::meter::{Distribution, Reading};
-use traffic::{Backend, Ledger, Meter, Pool, Sample};
+use traffic::{Backend, Circuit, Ledger, Meter, Pool, Sample};
 
 /// Bounds of the latency histogram in `/metrics`, in milliseconds: OpenTelemetry's for HTTP
 /// servers, with finer ones below 5 ms, where a balancer lives.
@@ -59,13 +59,25 @@ pub(super) fn totals(reading: &Reading, router: &Router) -> Totals {
         retries: reading.retries,
         classes: classes(reading),
         connections: u64::try_from(router.connections()).unwrap_or(u64::MAX),
-        refused: router.refused(),
+        circuit: router.pool().circuit(reading.at).map(Circuit::name),
+        hedges: router.hedged(),
+        refused: refused(reading, router),
+        limit: router.pool().in_flight_max(),
         latency_buckets: buckets(latency),
         latency_sum_s: latency.sum().as_secs_f64(),
         latency_count: latency.count(),
         workers: router.pool().ready().iter().map(worker).collect(),
         access_log: log.map(|log| LogTotals { written: log.written(), dropped: log.dropped() }),
     }
+}
+
+/// Requests, and clients that had not asked anything yet, that were refused.
+fn refused(reading: &Reading, router: &Router) -> Vec<(&'static str, u64)> {
+    let mut refused = reading.refused.clone();
+    for (reason, count) in router.clients_refused() {
+        *refused.entry(reason).or_default() += count;
+    }
+    refused.into_iter().collect()
 }
 
 fn buckets(durations: &Distribution) -> Vec<(f64, u64)> {

@@ -76,6 +76,15 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Takes up which worker had it last, where no answer and no refusal has said so.
+    pub(crate) fn traced(&mut self, last: Option<(WorkerId, u32)>) {
+        if let (None, Some((worker, attempts))) = (self.worker, last) {
+            (self.worker, self.attempts) = (Some(worker), attempts);
+        }
+    }
+}
+
 /// One request that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {

@@ -27,6 +27,10 @@ pub(crate) struct Exchange {
     /// Who reads the socket, while it may not until a request is answered.
     reader: AtomicWaker,
     expired: AtomicBool,
+    /// Whether a worker has the request that was begun last.
+    at_worker: AtomicBool,
+    /// Whether the client has ended its side.
+    ended: AtomicBool,
     refused: AtomicBool,
     /// Which request is none, but stands in for one that could not be let through.
     stands_in_at: AtomicU64,
@@ -43,6 +47,8 @@ impl Exchange {
             leaving: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             expired: AtomicBool::new(false),
+            at_worker: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             stands_in_at: AtomicU64::new(NEVER),
             fault: Mutex::default(),
@@ -51,6 +57,7 @@ impl Exchange {
 
     /// A request has come out. It is to be refused for the fault, if there is one.
     pub(super) fn begin(&self) -> Option<Fault> {
+        self.set_at_worker(false);
         let number = self.begun.fetch_add(1, Relaxed) + 1;
         (number == self.stands_in_at.load(Relaxed)).then(|| self.fault()).flatten()
     }
@@ -75,6 +82,36 @@ impl Exchange {
             && begun == self.answered.load(Relaxed)
             && !self.is_refused()
             && !self.is_expired()
+    }
+
+    /// The client has ended its side: has the task of `cx` look again when a request has got further.
+    pub(super) fn end(&self, cx: &Context<'_>) {
+        self.reader.register(cx.waker());
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Whether every head of these has become a request.
+    pub(super) fn has_begun(&self, heads: u64) -> bool {
+        self.begun.load(Relaxed) >= heads
+    }
+
+    /// Whether every request has its answer, or its beginning.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed) >= self.begun.load(Relaxed)
+    }
+
+    /// A worker has the request now, or it waits for one.
+    pub(crate) fn set_at_worker(&self, at_worker: bool) {
+        self.at_worker.store(at_worker, Relaxed);
+        if self.ended.load(Relaxed) {
+            self.reader.wake();
+        }
+    }
+
+    /// Whether a client that says nothing more may still want what it has asked for: while it waits for
+    /// a worker, it is taken for one that has gone.
+    pub(super) fn is_at_worker(&self) -> bool {
+        self.at_worker.load(Relaxed) && !self.switched.load(Relaxed)
     }
 
     /// From now on the socket is to outlive its parser.

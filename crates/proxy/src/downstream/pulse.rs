@@ -32,6 +32,9 @@ pub(super) enum Verdict {
     Expired(Phase),
 }
 
+/// A client that closes its side after its request may have gone, or wait for the answer: which, only
+/// sending to it would tell. So a worker that has the request has this long to begin its answer.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 /// Never blocked; no connection can be so at the very first moment of a clock.
 const NOT_BLOCKED: u64 = u64::MAX;
 
@@ -70,6 +73,12 @@ impl Pulse {
 
     fn now(&self) -> u64 {
         u64::try_from(self.clock.uptime().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Resolves when a client that has ended its side is no longer believed to listen.
+    pub(super) fn patience_with_half_closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let clock = self.clock;
+        async move { clock.sleep(HALF_CLOSED).await }
     }
 
     /// Bytes came in.

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::Exchange;
-use super::pulse::Pulse;
+use super::pulse::{Phase, Pulse};
 use super::stream::Stream;
 use crate::gather::gather;
 use crate::strict::{Fault, Gate, Limits, RequestHead};
@@ -39,6 +39,8 @@ pub(super) struct ClientIo {
     end: Option<End>,
     pulse: Arc<Pulse>,
     exchange: Arc<Exchange>,
+    /// The client has ended its side, and is believed to listen for so long.
+    half_closed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ enum End {
 impl ClientIo {
     pub(super) fn new(stream: Stream, limits: Limits, pulse: Arc<Pulse>, exchange: Arc<Exchange>) -> Self {
         let gate = Gate::new(RequestHead::default(), limits);
-        Self { stream, gate, end: None, pulse, exchange }
+        Self { stream, gate, end: None, pulse, exchange, half_closed: None }
     }
 
     /// The stream itself, once nothing is to be judged any more.
@@ -79,6 +81,31 @@ impl ClientIo {
             self.exchange.set_fault(fault);
             self.end = Some(End::Broken);
         }
+    }
+
+    /// Whether the end of what the client sends is the end of the connection: not while a worker has
+    /// its request, for a while, and not while the answer goes out.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_at_rest() {
+            return Poll::Ready(());
+        }
+        self.exchange.end(cx);
+        if !self.exchange.has_begun(self.gate.heads()) {
+            return Poll::Pending;
+        }
+        if self.pulse.phase() != Phase::Busy {
+            return Poll::Ready(());
+        }
+        if self.exchange.is_answered() {
+            // The parser asks again when the answer is out.
+            return Poll::Pending;
+        }
+        if !self.exchange.is_at_worker() {
+            return Poll::Ready(());
+        }
+        let pulse = &self.pulse;
+        let patience = self.half_closed.get_or_insert_with(|| Box::pin(pulse.patience_with_half_closed()));
+        patience.as_mut().poll(cx)
     }
 
     /// Whether the protocol has changed, where that was open.
@@ -124,7 +151,7 @@ impl AsyncRead for ClientIo {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
                 if !this.gate.is_in_head() {
-                    return Poll::Ready(Ok(()));
+                    return this.poll_end(cx).map(Ok);
                 }
                 this.fail(HEAD_BROKE_OFF);
                 continue;

@@ -37,10 +37,10 @@ pub(crate) async fn or_serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, tol
         drop(told);
         return Box::pin(super::serve(thread, tcp, ip, Some(place), door)).await;
     }
-    thread.refusals.count(CODE);
     let mut stream = Stream::new(tcp, None);
     let heard = thread.clock.timeout(HEAR_WITHIN, stream.read_early()).await;
     if !matches!(heard, Ok(Ok(1..))) {
+        thread.refusals.count(CODE_UNTOLD);
         return;
     }
     let config = thread.config();
@@ -49,9 +49,13 @@ pub(crate) async fn or_serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, tol
     {
         stream.skip_early(header.length);
     }
+    let closing = |words: &[u8]| {
+        thread.refusals.count(CODE);
+        words.to_vec()
+    };
     let answer = match stream.early() {
-        [TLS_HANDSHAKE, ..] if door == Door::Front && config.tls.is_some() => TLS_CLOSE.to_vec(),
-        early if early.starts_with(PREFACE) => HTTP_2_CLOSE.to_vec(),
+        [TLS_HANDSHAKE, ..] if door == Door::Front && config.tls.is_some() => closing(TLS_CLOSE),
+        early if early.starts_with(PREFACE) => closing(HTTP_2_CLOSE),
         early => refuse(&thread, ip, early.starts_with(b"HEAD ")),
     };
     let tell = async {
@@ -74,6 +78,6 @@ fn refuse(thread: &Thread, ip: IpAddr, is_head: bool) -> Vec<u8> {
     let mut account = Account::open(thread, ip);
     account.refused(&refusal);
     let now = thread.clock.now();
-    account.finish(now, Outcome::Refused(refusal.status.as_u16()));
+    account.finish(now, Outcome::Refused { status: refusal.status.as_u16(), reason: refusal.code });
     refusal.into_last_words(now, is_head)
 }

@@ -26,6 +26,9 @@ pub(super) async fn acquire(
     body: Option<&mut RequestBody>,
 ) -> Result<Lease, Failure> {
     let pool = &thread.pool;
+    if pool.has_circuit_breaker() {
+        pool.admit(thread.clock.now()).map_err(circuit_open)?;
+    }
     // Those who wait came first.
     if pool.waiting() == 0
         && let Some(lease) = pool.lease(draw, avoid)
@@ -91,6 +94,12 @@ impl Drop for Wait<'_> {
     fn drop(&mut self) {
         self.shard.leave_queue(self.so_far());
     }
+}
+
+fn circuit_open(left: Duration) -> Failure {
+    let text = format!("most requests fail wherever they go: none is sent for another {left:.1?}");
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "circuit_open", text);
+    Refusal { retry_after_s: left.as_secs().saturating_add(1), ..refusal }.into()
 }
 
 fn queue_full(thread: &Thread) -> Failure {

@@ -8,7 +8,7 @@ use proxy::{HealthCheck, Rate};
 use traffic::Ejection;
 
 use super::picker::Picker;
-use super::transport;
+use super::{overload, transport};
 use crate::args::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset, LogFormatArg};
 use crate::config::file::balancer::{EjectionTable, HealthTable, Parsed, ProxyTable};
 use crate::config::file::{self, AdminTable};
@@ -49,6 +49,9 @@ pub(super) fn balancer(
     let max_in_flight =
         picker.optional("proxy.max_in_flight", args.max_in_flight, table.max_in_flight, NO_LIMIT);
     let max_in_flight = some_at_all("proxy.max_in_flight", max_in_flight, picker)?;
+    let adaptive = overload::adaptive(&args.overload, table, picker)?;
+    let circuit_breaker = overload::breaker(&args.overload, table, picker)?;
+    let hedge_after = overload::hedge(&args.overload, table, picker)?;
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
     let mut proxy = proxy::Config::new(listen);
     threads(args, table, &mut proxy, picker)?;
@@ -59,7 +62,19 @@ pub(super) fn balancer(
     let access_log = access_log(args, table, picker)?;
     let transport = transport::transport(&args.transport, table, picker)?;
     let split = split.unwrap_or_default();
-    Ok(Balancer { proxy, algorithm, split, slow_start, max_in_flight, ejection, transport, access_log })
+    Ok(Balancer {
+        proxy,
+        algorithm,
+        split,
+        slow_start,
+        max_in_flight,
+        adaptive,
+        circuit_breaker,
+        hedge_after,
+        ejection,
+        transport,
+        access_log,
+    })
 }
 
 fn algorithm(args: &BalancerArgs, table: &ProxyTable, picker: &mut Picker) -> anyhow::Result<String> {
