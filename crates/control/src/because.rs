@@ -105,8 +105,10 @@ mod numbers {
 impl Because {
     /// A reason with its numbers.
     pub fn new<const N: usize>(sentence: impl Into<Text>, numbers: [(&'static str, f64); N]) -> Self {
-        let numbers = numbers.map(|(name, value)| (Cow::Borrowed(name), value));
-        Self { sentence: sentence.into(), numbers: numbers.into() }
+        // Written where it stays: at a decision's rate, moving arrays about would show.
+        let mut named = Vec::with_capacity(N);
+        named.extend(numbers.iter().map(|(name, value)| (Cow::Borrowed(*name), *value)));
+        Self { sentence: sentence.into(), numbers: named }
     }
 
     /// A reason made of text that is only known at run time; for the rare turn only.

@@ -142,6 +142,14 @@ impl<'a> Candidates<'a> {
         eligible.then_some(backend)
     }
 
+    /// How many requests the backend at `index` has, if they are fewer than `fewest` and it may
+    /// take one more. The cheap question comes first: of many backends few are better than the
+    /// best so far.
+    pub fn busy_below(&self, index: usize, fewest: u32) -> Option<u32> {
+        let in_flight = self.ready.get(index)?.in_flight();
+        (in_flight < fewest && self.get(index).is_some()).then_some(in_flight)
+    }
+
     /// An eligible index by lot, other than `except`. Neighbours of those that are not eligible
     /// are not favoured while most are.
     fn by_lot(&self, mut lot: u64, except: Option<usize>) -> Option<usize> {

@@ -27,10 +27,17 @@ impl Balancer for LeastConnections {
             return None;
         }
         let start = self.after_last.load(Relaxed) % len;
-        let in_turn = (start..len).chain(0..start);
-        let load = |index: usize| ready.get(index).map(|backend| (backend.in_flight(), index));
-        // `min_by_key` keeps the first of equals: the one whose turn it is.
-        let (_, chosen) = in_turn.filter_map(load).min_by_key(|&(in_flight, _)| in_flight)?;
+        let (mut fewest, mut chosen) = (u32::MAX, None);
+        // Only a better one takes the place: of equals the first, whose turn it is, stays.
+        for index in (start..len).chain(0..start) {
+            if let Some(in_flight) = ready.busy_below(index, fewest) {
+                (fewest, chosen) = (in_flight, Some(index));
+                if fewest == 0 {
+                    break;
+                }
+            }
+        }
+        let chosen = chosen?;
         self.after_last.store(chosen + 1, Relaxed);
         Some(chosen)
     }
