@@ -3,6 +3,7 @@
 pub(crate) mod balance;
 mod balancer;
 mod balancer_steer;
+mod diagnose;
 mod doctor;
 mod forecast;
 mod learn;
@@ -25,6 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use balance::{BackendArg, BalanceArgs, backend};
 pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, HealthPreset, LogFormatArg};
 pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, RequestArgs, SetArgs};
+pub(crate) use diagnose::{Complaint, DiagnoseArgs};
 pub(crate) use doctor::{DoctorArgs, DoctorCommand, DoctorSignalArgs};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
@@ -119,6 +121,8 @@ pub(crate) enum Command {
     Tune(Box<TuneArgs>),
     /// Say what kind of load a trace is, and which policy suits it
     Advise(Box<AdviseArgs>),
+    /// Say why a recorded run swings, and which setting ends it
+    Diagnose(DiagnoseArgs),
     /// Scaling as a game over stdin and stdout, for agents in any language
     Gym(Box<GymArgs>),
     /// Learn the table of the policy `rl` on a trace
@@ -213,7 +217,17 @@ pub(crate) struct AskArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale top                    the pool that runs here
+  autoscale top run.db             a run file: of a live run, or of `simulate --record`
+  autoscale top run.db --warp 60x  an hour in a minute")]
 pub(crate) struct TopArgs {
+    /// A run file to play instead
+    #[arg(value_name = "RUNFILE")]
+    pub(crate) run: Option<PathBuf>,
+    /// Recorded seconds in a second [default: all of it in a minute, but no slower than it was]
+    #[arg(long, value_parser = parse::times, value_name = "TIMES", requires = "run")]
+    pub(crate) warp: Option<f64>,
     #[command(flatten)]
     pub(crate) pool: SteerArgs,
     /// Print one frame as text and leave
@@ -294,7 +308,8 @@ pub(crate) struct WhyArgs {
   autoscale run --record run.db
   autoscale replay run.db --verify
   autoscale replay run.db --policy hpa,threshold:up=60    what others would have done
-  autoscale replay run.db --policy hpa --record other.db  and its run file")]
+  autoscale replay run.db --policy hpa --record other.db  and its run file
+  autoscale replay run.db --watch --warp 60x              on the dashboard, as `top run.db`")]
 pub(crate) struct ReplayArgs {
     /// The run file
     pub(crate) run: PathBuf,
@@ -304,6 +319,12 @@ pub(crate) struct ReplayArgs {
     /// Write what the policy would have done as a run file
     #[arg(long, value_name = "FILE", requires = "policy")]
     pub(crate) record: Option<PathBuf>,
+    /// Watch the recorded run on the dashboard instead; with --record, what the policy would have done
+    #[arg(long, conflicts_with = "verify")]
+    pub(crate) watch: bool,
+    /// Recorded seconds in a second of watching, as in 60x [default: all of it in a minute]
+    #[arg(long, value_parser = parse::times, value_name = "TIMES", requires = "watch")]
+    pub(crate) warp: Option<f64>,
     /// Compare each decision with the recorded one; exit 1 if any differs
     #[arg(long)]
     pub(crate) verify: bool,

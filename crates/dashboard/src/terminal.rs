@@ -9,6 +9,7 @@ mod footer;
 mod instances;
 mod keys;
 pub mod palette;
+mod playback;
 mod pool;
 mod popup;
 pub mod screen;
@@ -21,6 +22,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
 pub use keys::{Action, Question, Ui, Zoom, key};
+pub use playback::{Playback, Transport};
 pub use popup::Popup;
 
 use crate::text;

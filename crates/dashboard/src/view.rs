@@ -25,6 +25,9 @@ pub const HISTORY: Duration = Duration::from_secs(600);
 /// Turns kept within [`HISTORY`], for loops that turn faster than four times a second.
 const TURNS_MAX: usize = 2_400;
 
+/// Turns kept where charts look back further: two days at one in 15 s, some megabytes.
+const TURNS_MAX_LONG: usize = 12_000;
+
 /// Events kept: more than any screen shows.
 const EVENTS_MAX: usize = 200;
 
@@ -108,6 +111,7 @@ pub struct View {
     totals: Totals,
     marks: BTreeMap<WorkerId, VecDeque<(Timestamp, u64)>>,
     load: Option<String>,
+    history: Duration,
 }
 
 impl Default for View {
@@ -127,6 +131,7 @@ impl Default for View {
             totals: Totals::default(),
             marks: BTreeMap::new(),
             load: None,
+            history: HISTORY,
         }
     }
 }
@@ -137,14 +142,20 @@ impl View {
         Self { zone, ..Self::default() }
     }
 
+    /// The same, with charts that look back this far.
+    #[must_use]
+    pub fn looking_back(self, history: Duration) -> Self {
+        Self { history, ..self }
+    }
+
     /// Takes one turn. Repetitions are ignored, so that a stream may overlap the history that
     /// was read before it; a turn from another run starts anew.
     pub fn apply(&mut self, cycle: &Cycle) {
         let at = cycle.at();
         if let Some(now) = self.now {
             if between(at, now) > ANOTHER_RUN {
-                let load = self.load.take();
-                *self = Self { load, ..Self::in_zone(self.zone.clone()) };
+                let (load, history) = (self.load.take(), self.history);
+                *self = Self { load, history, ..Self::in_zone(self.zone.clone()) };
             } else if at <= now {
                 return;
             }
@@ -255,8 +266,9 @@ impl View {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while self.turns.len() > TURNS_MAX
-            || self.turns.front().is_some_and(|turn| between(turn.at, now) > HISTORY)
+        let most = if self.history > HISTORY { TURNS_MAX_LONG } else { TURNS_MAX };
+        while self.turns.len() > most
+            || self.turns.front().is_some_and(|turn| between(turn.at, now) > self.history)
         {
             self.turns.pop_front();
         }

@@ -3,7 +3,7 @@
 use control::{Command, Cycle};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use dashboard::View;
-use dashboard::terminal::{Action, Popup, Ui, Zoom, key};
+use dashboard::terminal::{Action, Playback, Popup, Transport, Ui, Zoom, key};
 
 use crate::made_up::{busy, moment};
 
@@ -154,4 +154,28 @@ fn z_goes_round_the_spans() {
     }
     let minutes = [1, 2, 5, 10].map(Zoom::Minutes);
     assert_eq!(seen, [&minutes[..], &[Zoom::Fitting]].concat());
+}
+
+#[test]
+fn a_recording_is_steered_and_cannot_be_changed() {
+    let (_, view) = busy();
+    let mut ui = Ui::new(true);
+    ui.playback = Some(Playback::new(1440.0));
+    let rows = [
+        (KeyCode::Char(' '), Some(Transport::Toggle)),
+        (KeyCode::Right, Some(Transport::Forward)),
+        (KeyCode::Left, Some(Transport::Back)),
+        (KeyCode::Char('['), Some(Transport::JumpBack)),
+        (KeyCode::Char(']'), Some(Transport::JumpOn)),
+        (KeyCode::Char('0'), Some(Transport::Start)),
+        (KeyCode::Char('+'), Some(Transport::Faster)),
+        (KeyCode::Char('-'), Some(Transport::Slower)),
+        (KeyCode::Char('k'), None),
+        (KeyCode::Char('z'), None),
+    ];
+    for (code, expected) in rows {
+        assert_eq!(press(&mut ui, &view, code), expected.map(Action::Play), "{code:?}");
+        assert!(ui.question.is_none());
+    }
+    assert_eq!(press(&mut ui, &view, KeyCode::Char('q')), Some(Action::Quit));
 }

@@ -2,7 +2,7 @@
 
 use control::{Applied, Command, Cycle, ScaleTo, State};
 use dashboard::View;
-use dashboard::terminal::{Popup, Question, Ui, draw};
+use dashboard::terminal::{Playback, Popup, Question, Ui, draw};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
@@ -209,4 +209,19 @@ fn policies_that_only_watch_are_lines_of_letters() {
         ["hka", "kah", "ahk"].iter().any(|line| shown.contains(line)),
         "three lines at one height take turns: {shown}"
     );
+}
+
+#[test]
+fn a_recording_being_played_at_80_by_24() {
+    let (_, mut view) = busy();
+    view.set_load(Some("on daily_wave".to_owned()));
+    let mut ui = ui();
+    let begin = view.turns().next().map(|turn| turn.at);
+    ui.playback = Some(Playback { begin, paused: true, ..Playback::new(1440.0) });
+    let text = screen(&view, &ui, 80, 24);
+    for needed in ["PAUSED 1440x", "day 1 ", "last day", "space go on", "→ step", "← back", "q quit", "[ ]"]
+    {
+        assert!(text.contains(needed), "`{needed}` is cut:\n{text}");
+    }
+    assert!(!text.contains("k kill"), "{text}");
 }

@@ -9,6 +9,10 @@ use simulator::fluid::{self, Driver};
 use simulator::trace::{Hygiene, Kind, Trace};
 use simulator::{Load, Scenario, Size, Tally, optimum};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MINUTE: u32 = 60;
 const DAY: u32 = 86_400;
 const YEAR: u32 = 365 * DAY;

@@ -88,6 +88,7 @@ pub struct Contest<'a> {
 
 /// The engines.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as seeds at a time")]
 pub enum Engine {
     /// Requests as a stream.
     Fluid,

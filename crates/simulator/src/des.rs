@@ -4,10 +4,12 @@
 mod arrivals;
 mod chance;
 pub mod chaos;
+mod credits;
 mod schedule;
 mod site;
 mod station;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use control::{Decision, Observation};
@@ -17,6 +19,7 @@ use crate::load::Load;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::tally::Tally;
 pub use chance::Law;
+pub use credits::Credits;
 use site::Site;
 
 /// What the discrete-event engine assumes beyond the scenario.
@@ -34,6 +37,8 @@ pub struct Des {
     pub in_flight_max: Option<u32>,
     /// Requests that a worker serves at a time; others stand in line there. `None`: all.
     pub threads: Option<u32>,
+    /// Workers that work on credit; `None`: at full speed all the time.
+    pub credits: Option<Credits>,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -45,6 +50,10 @@ pub struct Faults {
     pub crashes_per_hour: f64,
     /// A worker stops answering so many times an hour, until it is killed.
     pub hangs_per_hour: f64,
+    /// A worker is taken back by its provider so many times an hour, as spot instances are.
+    pub interruptions_per_hour: f64,
+    /// So long before, that is announced, and the worker is drained and replaced.
+    pub notice: Duration,
     /// Share of the readings that are lost.
     pub metric_loss: f64,
     /// For so long after it became ready a worker is slow.
@@ -66,6 +75,7 @@ impl Default for Des {
             algorithm: traffic::balance::DEFAULT.to_owned(),
             in_flight_max: Some(8),
             threads: None,
+            credits: None,
             faults: Faults::default(),
         }
     }
@@ -131,10 +141,8 @@ pub fn replay(
 }
 
 /// Shows a turn, where somebody looks.
-fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision) {
-    if let Some(watch) = watch.as_mut() {
-        watch(seen, decision);
-    }
+fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision) -> ControlFlow<()> {
+    watch.as_mut().map_or(ControlFlow::Continue(()), |watch| watch(seen, decision))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod plan;
 mod world;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use control::virtual_pool::{VirtualPool, When, moment};
@@ -33,8 +34,8 @@ pub enum Driver<'a> {
 /// Says how many workers there should be.
 pub type Agent<'a> = dyn FnMut(&Observation, &Tally) -> u32 + 'a;
 
-/// Is shown each turn; what it does cannot change the run.
-pub type Watch<'a> = dyn FnMut(&Observation, &Decision) + 'a;
+/// Is shown each turn; all that it can change is where the run ends.
+pub type Watch<'a> = dyn FnMut(&Observation, &Decision) -> ControlFlow<()> + 'a;
 
 /// A controller for `policy` under this scenario's bounds and prices.
 pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controller, control::ConfigError> {
@@ -53,17 +54,23 @@ pub fn run(load: &Load, scenario: &Scenario, driver: Driver, mut watch: Option<&
         Driver::Controller(mut controller) => decide(load, scenario, |seen, _| {
             let decision = controller.decide(seen);
             if let Some(watch) = watch.as_mut() {
-                watch(seen, &decision);
+                watch(seen, &decision)?;
             }
-            decision.desired()
+            ControlFlow::Continue(decision.desired())
         }),
-        Driver::Agent(agent) => decide(load, scenario, agent),
+        Driver::Agent(agent) => {
+            decide(load, scenario, |seen, tally| ControlFlow::Continue(agent(seen, tally)))
+        }
         Driver::Static(workers) => plan::hold(load, scenario, workers),
         Driver::Plan(schedule) => plan::follow(load, scenario, schedule),
     }
 }
 
-fn decide(load: &Load, scenario: &Scenario, mut mind: impl FnMut(&Observation, &Tally) -> u32) -> Tally {
+fn decide(
+    load: &Load,
+    scenario: &Scenario,
+    mut mind: impl FnMut(&Observation, &Tally) -> ControlFlow<(), u32>,
+) -> Tally {
     let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
     let (start_up_ms, drain_ms) = (millis(scenario.start_up), millis(scenario.drain));
     let mut world = World::new(load, scenario);
@@ -76,7 +83,7 @@ fn decide(load: &Load, scenario: &Scenario, mut mind: impl FnMut(&Observation, &
         if step > 0 {
             observe(&mut seen, &world, &mut pool, delayed.pass(world.reading()));
             lens.bend(&mut seen);
-            let desired = mind(&seen, &world.tally);
+            let ControlFlow::Continue(desired) = mind(&seen, &world.tally) else { break };
             std::mem::swap(&mut seen.workers, &mut pool.seen);
             let change = i64::from(desired) - i64::from(seen.fleet.desired);
             if change != 0 {

@@ -106,6 +106,11 @@ impl Load {
         (self.scored_from + before).min(self.steps - 1)
     }
 
+    /// Time from beginning to end.
+    pub fn length(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.length_ms())
+    }
+
     /// Time from beginning to end, in milliseconds.
     pub(crate) fn length_ms(&self) -> u64 {
         self.bucket_ms * self.workers.len() as u64

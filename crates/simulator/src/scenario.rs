@@ -2,9 +2,11 @@
 
 pub mod file;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::outage::Outage;
+use crate::price::Prices;
 
 /// How a trace's values become load in workers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +47,8 @@ pub struct Scenario {
     pub drain: Duration,
     /// Times in which measurements are wrong.
     pub outages: Vec<Outage>,
+    /// What workers cost in money, where that is wanted too.
+    pub prices: Option<Arc<Prices>>,
 }
 
 impl Default for Scenario {
@@ -63,6 +67,7 @@ impl Default for Scenario {
             metric_delay: Duration::ZERO,
             drain: Duration::ZERO,
             outages: Vec::new(),
+            prices: None,
         }
     }
 }

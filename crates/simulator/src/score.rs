@@ -6,6 +6,7 @@ use crate::bootstrap::{self, Interval};
 use crate::curve::Curve;
 use crate::fingerprint;
 use crate::number;
+use crate::price::Money;
 use crate::scenario::Scenario;
 use crate::tally::{Lateness, Tally};
 
@@ -32,6 +33,9 @@ pub struct Score {
     pub optimal_cost: f64,
     /// How many times the optimum it cost.
     pub cost_ratio: f64,
+    /// In money, where there are prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
     /// Where that lies with 90 % confidence, by a bootstrap over blocks of time; `None` where
     /// no picture of the run was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +193,7 @@ impl Score {
             p50_s: known(|score| score.p50_s),
             p95_s: known(|score| score.p95_s),
             p99_s: known(|score| score.p99_s),
+            money: Money::mean(scores.iter().map(|score| score.money.as_ref())),
             seeds: Some(Seeds { count: scores.len() as u64, cost_ratio_half_width: half_width }),
             ..first.clone()
         })
@@ -251,6 +256,7 @@ impl Tally {
                 .optimum_curve
                 .zip(self.curve.as_deref())
                 .and_then(|(optimum, run)| bootstrap::cost_ratio(run, optimum, kappa)),
+            money: self.bill.as_ref().and_then(|bill| bill.sum(self.billed, self.scored_s)),
             worker_seconds: self.billed,
             late_request_share: share(self.late, self.load),
             dropped_request_share: share(self.dropped, self.load),
@@ -277,7 +283,7 @@ impl Tally {
             p50_s: self.responses.quantile(0.5),
             p95_s: self.responses.quantile(0.95),
             p99_s: self.responses.quantile(0.99),
-            lateness: self.lateness,
+            lateness: self.lateness.clone(),
             scored_s: self.scored_s,
             made_from: of.made_from,
             seeds: None,

@@ -2,6 +2,7 @@
 //! to be read by people and compared by tests.
 
 use std::fmt::Write;
+use std::ops::ControlFlow;
 
 use control::{Decision, Observation};
 
@@ -65,8 +66,11 @@ fn run(name: &str, file: &ScenarioFile, case: &Case, contestant: &Contestant) ->
         }
     };
     let mut turns = Turns::default();
-    let mut watch = |seen: &Observation, decision: &Decision| turns.enter(seen, decision);
-    let des = file.des().filter(|_| contestant.kind != ContestantKind::Optimal);
+    let mut watch = |seen: &Observation, decision: &Decision| {
+        turns.enter(seen, decision);
+        ControlFlow::Continue(())
+    };
+    let des = file.des()?.filter(|_| contestant.kind != ContestantKind::Optimal);
     let (tally, engine): (Tally, _) = match &des {
         Some(des) => (des::run(&load, scenario, des, driver, Some(&mut watch))?.tally, "des"),
         None => (fluid::run(&load, scenario, driver, Some(&mut watch)), "fluid"),

@@ -1,11 +1,17 @@
 //! Keeps the books of a simulation while it runs.
 
+mod lateness;
+
 use control::virtual_pool::flow::Served;
 
 use crate::curve::Curve;
 use crate::latency::Responses;
 use crate::load::Load;
-use crate::number::{count, seconds};
+use crate::number::count;
+use crate::price::Bill;
+use crate::scenario::Scenario;
+use lateness::Episode;
+pub use lateness::{LateScaleOut, Lateness};
 
 /// A change of direction within this time counts as a flap, where twice the start-up delay is
 /// no longer.
@@ -70,41 +76,34 @@ pub struct Tally {
     pub lateness: Lateness,
     /// The run as a picture, where the load asks for one.
     pub curve: Option<Box<Curve>>,
+    /// Money, where the scenario has prices.
+    pub(crate) bill: Option<Box<Bill>>,
     pub(crate) responses: Responses,
+    /// For so long a new worker is slow.
+    pub(crate) warm_up_ms: u64,
     open: Option<Episode>,
     last_change: Option<(u64, bool)>,
     last_step: Option<(f64, f64)>,
 }
 
-/// Times in which workers were missing, split by what they were spent on; sums in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Lateness {
-    /// Times in which workers were missing and a scale-out ended it.
-    pub episodes: u64,
-    /// From the first missing worker to the next decision.
-    pub detect_s: f64,
-    /// From that decision to the one that scaled out.
-    pub decide_s: f64,
-    /// From that one until its workers were ready.
-    pub start_s: f64,
-    /// From then until enough were.
-    pub catch_up_s: f64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Episode {
-    from_ms: u64,
-    until_ms: u64,
-    turn_ms: Option<u64>,
-    out_ms: Option<u64>,
-    ready_ms: u64,
-}
-
 impl Tally {
     /// Empty books of a run on `load`.
-    pub(crate) fn of(load: &Load) -> Self {
+    pub(crate) fn of(load: &Load, scenario: &Scenario) -> Self {
         let curve = load.columns.map(|columns| Box::new(Curve::new(load, columns)));
-        Self { curve, ..Self::default() }
+        let bill = scenario.prices.as_ref().map(|prices| Box::new(Bill::new(prices)));
+        Self { curve, bill, ..Self::default() }
+    }
+
+    /// Enters starts that are paid for although no pool keeps them, in worker-seconds.
+    pub(crate) fn bill_at(&mut self, at_ms: u64, paid: f64) {
+        self.billed += paid;
+        self.churn += paid;
+        if let Some(curve) = &mut self.curve {
+            curve.bill(at_ms, paid);
+        }
+        if let Some(bill) = &mut self.bill {
+            bill.enter_at(at_ms, paid);
+        }
     }
 
     /// Enters supply and demand of a stretch of scored time.
@@ -117,11 +116,14 @@ impl Tally {
         if let Some(curve) = &mut self.curve {
             curve.enter(stretch);
         }
+        if let Some(bill) = &mut self.bill {
+            bill.enter(from_ms, from_ms + count(length_s * 1e3), existing);
+        }
         let missing = load - ready;
         if missing > 0.0 {
             self.late += missing * length_s;
             self.violation_s += length_s;
-            self.violate(from_ms, from_ms + count(length_s * 1e3));
+            self.violate(from_ms, from_ms + count(length_s * 1e3), missing * length_s);
         } else {
             self.waste -= missing * length_s;
             self.close();
@@ -164,11 +166,7 @@ impl Tally {
     /// A decision was taken; `change` is how many workers more.
     pub(crate) fn decided(&mut self, at_ms: u64, change: i64, start_up_ms: u64) {
         if let Some(open) = &mut self.open {
-            open.turn_ms.get_or_insert(at_ms);
-            if change > 0 && open.out_ms.is_none() {
-                open.out_ms = Some(at_ms);
-                open.ready_ms = at_ms.saturating_add(start_up_ms);
-            }
+            open.decided(at_ms, change, start_up_ms);
         }
         if change == 0 {
             return;
@@ -189,22 +187,14 @@ impl Tally {
         }
     }
 
-    fn violate(&mut self, from_ms: u64, until_ms: u64) {
-        let open =
-            self.open.get_or_insert(Episode { from_ms, until_ms, turn_ms: None, out_ms: None, ready_ms: 0 });
-        open.until_ms = until_ms;
-        self.violation_longest_s = self.violation_longest_s.max(seconds(until_ms - open.from_ms));
+    fn violate(&mut self, from_ms: u64, until_ms: u64, missing: f64) {
+        let open = self.open.get_or_insert_with(|| Episode::begin(from_ms));
+        self.violation_longest_s = self.violation_longest_s.max(open.go_on(until_ms, missing));
     }
 
     fn close(&mut self) {
-        let Some(episode) = self.open.take() else { return };
-        if let (Some(turn), Some(out)) = (episode.turn_ms, episode.out_ms) {
-            let ready = episode.ready_ms.min(episode.until_ms);
-            self.lateness.episodes += 1;
-            self.lateness.detect_s += seconds(turn - episode.from_ms);
-            self.lateness.decide_s += seconds(out - turn);
-            self.lateness.start_s += seconds(ready.saturating_sub(out));
-            self.lateness.catch_up_s += seconds(episode.until_ms - ready);
+        if let Some(episode) = self.open.take() {
+            self.lateness.enter(&episode, self.warm_up_ms);
         }
     }
 }

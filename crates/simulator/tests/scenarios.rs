@@ -27,4 +27,13 @@ macro_rules! scenarios {
     )*};
 }
 
-scenarios!(flash_crowd, daily_wave, crash_loop, metrics_gap, metrics_outage, region_loss);
+scenarios!(
+    flash_crowd,
+    daily_wave,
+    crash_loop,
+    metrics_gap,
+    metrics_outage,
+    region_loss,
+    interruptible,
+    cpu_credits,
+);

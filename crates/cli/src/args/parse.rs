@@ -20,6 +20,14 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     Ok(if text.trim().ends_with('%') { value / 100.0 } else { value })
 }
 
+/// How many times: `1440x` or `1440`.
+pub(crate) fn times(text: &str) -> Result<f64, String> {
+    match text.trim().trim_end_matches(['x', '×']).parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err(format!("`{text}` is no pace (try 60x or 1440x)")),
+    }
+}
+
 /// `127.0.0.1:8000`, `:8000`, `8000` or `localhost:8000`.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim().trim_start_matches("http://").trim_end_matches('/');

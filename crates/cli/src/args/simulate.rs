@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use control::span;
-use simulator::des::Law;
+use simulator::des::{Credits, Law};
 
 use super::parse;
 
@@ -23,7 +23,9 @@ Examples:
   autoscale simulate --trace requests.csv --policies hpa,threshold,best_static,optimal
   autoscale simulate --trace access.log --policies hpa:target=60,hpa:target=80 --start-up 2s,30s,2m
   autoscale simulate --trace cloudwatch.json --policies hpa.yaml,optimal -o json
-  autoscale simulate --trace requests.csv --policies hpa,threshold,optimal --html report.html"
+  autoscale simulate --trace requests.csv --policies hpa,threshold,optimal --html report.html
+  autoscale simulate --trace requests.csv --policies hpa --watch --warp 1440x
+  autoscale simulate --trace requests.csv --policies hpa,static:4 --costs examples/costs.toml"
 )]
 pub(crate) struct SimulateArgs {
     /// Load: CSV (time_s,value or time_s), JSON of CloudWatch or Prometheus, or an access log; several with commas
@@ -38,6 +40,12 @@ pub(crate) struct SimulateArgs {
     /// Write the run of the one policy as a run file, for `report`, `why --run` and `replay`
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Watch the first policy at work on the dashboard, in virtual time; the scores follow
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Recorded seconds in a second of watching, as in 1440x: a day in a minute [default: all of it in a minute]
+    #[arg(long, value_parser = parse::times, value_name = "TIMES", requires = "watch")]
+    pub(crate) warp: Option<f64>,
     /// Who decides, several with commas
     #[arg(
         long,
@@ -52,6 +60,12 @@ pub(crate) struct SimulateArgs {
     /// Also write one self-contained page with plots
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Also in money: a cost file (TOML) with the price of a worker-hour and carbon intensity
+    #[arg(long, value_name = "FILE")]
+    pub(crate) costs: Option<PathBuf>,
+    /// Also the lateness ledger: what each late scale-out waited for
+    #[arg(long)]
+    pub(crate) ledger: bool,
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
     /// How many threads [default: one a core]; the result is the same on any number
@@ -156,12 +170,43 @@ pub(crate) struct DesArgs {
     /// Share of the measurements that are lost
     #[arg(long, default_value = "0", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) metric_loss: f64,
+    /// A worker is taken back by its provider so many times an hour, as spot instances are
+    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    pub(crate) interruptions: f64,
+    /// So long before, that is announced; the worker is drained and replaced meanwhile
+    #[arg(long, default_value = "2m", value_parser = span::parse, value_name = "TIME")]
+    pub(crate) notice: Duration,
+    /// Regions that workers are spread over
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) regions: u32,
+    /// When a region is lost with all its workers, after the start; several with commas
+    #[arg(long, value_parser = span::parse, value_delimiter = ',', value_name = "TIME,…")]
+    pub(crate) lose_region: Vec<Duration>,
+    /// Burstable workers on CPU credits: steady, t3.micro, t3.small, … or credits:BASELINE,LAUNCH_SECONDS
+    #[arg(long, default_value = "steady", value_name = "MODEL")]
+    pub(crate) worker_model: WorkerModel,
     /// A new worker is slow for this long
     #[arg(long, default_value = "0s", value_parser = span::parse, value_name = "TIME")]
     pub(crate) warm_up: Duration,
     /// How slow: its share of the full speed
     #[arg(long, default_value = "0.5", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) warm_up_speed: f64,
+}
+
+/// What workers are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct WorkerModel(pub(crate) Option<Credits>);
+
+impl std::str::FromStr for WorkerModel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "steady" {
+            Ok(Self(None))
+        } else {
+            Credits::parse(text).map(|credits| Self(Some(credits)))
+        }
+    }
 }
 
 fn law(text: &str) -> Result<Law, String> {

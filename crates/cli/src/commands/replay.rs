@@ -9,6 +9,7 @@ use journal::{JournalError, Reader, Session};
 use serde::Serialize;
 use simulator::replay::{Divergence, Verdict, verify};
 
+use super::play;
 use crate::args::{Output, ReplayArgs};
 use crate::failure::{FAILED, Hint, NOT_FOUND, coded};
 use crate::output;
@@ -34,7 +35,14 @@ struct Row {
 /// Runs the command; an error if decisions differ and `--verify` was asked for.
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     if let Some(policies) = &args.policy {
-        return counterfactual::run(args, policies);
+        counterfactual::run(args, policies)?;
+        return match (&args.record, args.watch) {
+            (Some(written), true) => play::recorded(written, args.warp),
+            _ => Ok(()),
+        };
+    }
+    if args.watch {
+        return play::recorded(&args.run, args.warp);
     }
     let reader = open(&args.run)?;
     let sessions = reader.sessions()?;

@@ -1,6 +1,7 @@
 //! `autoscale simulate`: policies on recorded load, in virtual time, against the best possible.
 
 pub(crate) mod contestants;
+mod costs;
 mod page;
 mod print;
 pub(crate) mod progress;
@@ -8,12 +9,14 @@ pub(crate) mod recording;
 mod told;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use simulator::des::{Des, Faults};
 use simulator::trace::{Kind, Told};
-use simulator::{Contest, ContestError, Engine, Scenario, Size, Trace};
+use simulator::{Contest, ContestError, Contestant, Engine, Scenario, Size, Trace};
 
+use super::play;
 use crate::args::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 use crate::failure::{Hint, NOT_FOUND, USAGE, coded, hint};
 use crate::output;
@@ -33,10 +36,14 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
         page::add_optimum(&mut contestants);
     }
     let traces = read_all(args)?;
-    let scenario = scenario(&args.scenario);
+    let prices = args.costs.as_deref().map(costs::read).transpose()?;
+    let scenario = Scenario { prices, ..scenario(&args.scenario) };
     if let Some(path) = &args.record {
         recording::only_one(&contestants, &traces)?;
         recording::record(path, &traces[0], &contestants[0], &scenario, &engine(&args.scenario))?;
+    }
+    if args.watch {
+        watch(args, &traces[0], &contestants[0], &scenario)?;
     }
     let start_ups = start_ups(&args.scenario);
     let engine = engine(&args.scenario);
@@ -63,11 +70,26 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     }
     match args.output {
         Print::Html => drop(output::line(page::of(&scores, &scenario, &traces).trim_end())),
-        Print::Table => print::table(&scores, traces.len()),
+        Print::Table => print::table(&scores, traces.len(), args.ledger),
         Print::Json => output::value(&scores, false)?,
         Print::Csv => print::csv(&scores)?,
     }
     Ok(())
+}
+
+/// The first policy on the first trace, on the dashboard.
+fn watch(
+    args: &SimulateArgs,
+    trace: &Trace,
+    contestant: &Contestant,
+    scenario: &Scenario,
+) -> anyhow::Result<()> {
+    let run = recording::Run::new(trace, contestant, scenario, &engine(&args.scenario))?;
+    let warp = args.warp.unwrap_or_else(|| play::pace(run.length()));
+    let name = format!("on {}", trace.name);
+    // What the engine refuses it refuses before the first turn: the scores say so.
+    let source: play::Source = Arc::new(move |show| drop(run.turns(show)));
+    play::show(play::Show { name, source, warp })
 }
 
 /// As many threads as can run at once.
@@ -91,6 +113,7 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
         metric_delay: args.metric_delay,
         drain: args.drain,
         outages: Vec::new(),
+        prices: None,
     }
 }
 
@@ -107,13 +130,17 @@ pub(crate) fn engine(args: &ScenarioArgs) -> Engine {
                 algorithm: wanted.algorithm.clone(),
                 in_flight_max: (wanted.max_in_flight > 0).then_some(wanted.max_in_flight),
                 threads: None,
+                credits: wanted.worker_model.0,
                 faults: Faults {
                     crashes_per_hour: wanted.crashes,
                     hangs_per_hour: wanted.hangs,
                     metric_loss: wanted.metric_loss,
                     warm_up: wanted.warm_up,
                     warm_up_speed: wanted.warm_up_speed,
-                    ..Faults::default()
+                    interruptions_per_hour: wanted.interruptions,
+                    notice: wanted.notice,
+                    regions: wanted.regions,
+                    region_losses: wanted.lose_region.clone(),
                 },
             },
             seeds: wanted.seeds,

@@ -1,6 +1,7 @@
 //! `autoscale top`, and the screen that `run` and `demo` show: one dashboard, always attached to
 //! the admin API, so that there is one way in which it sees and acts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use admin::{Client, PauseOrder};
@@ -14,6 +15,7 @@ use dashboard::terminal::screen::{self, End, Screen, Update};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::play;
 use super::reach::{connect, failed};
 use crate::args::TopArgs;
 use crate::output;
@@ -43,6 +45,16 @@ pub(crate) async fn run(args: &TopArgs) -> anyhow::Result<()> {
         output::line("the pool has stopped");
     }
     Ok(())
+}
+
+/// Runs the command on a run file in place of a pool.
+pub(crate) fn recorded(args: &TopArgs, path: &Path) -> anyhow::Result<()> {
+    if args.once || args.plain || !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        let (source, _) = play::run_file(path)?;
+        play::as_text(&source, args.once);
+        return Ok(());
+    }
+    play::recorded(path, args.warp)
 }
 
 async fn once(client: &Client) -> anyhow::Result<()> {
@@ -113,6 +125,8 @@ pub(crate) async fn show(
 async fn act(client: &Client, load: Option<&LoadStep>, action: Action) -> Update {
     let done = match &action {
         Action::Quit => return Update::Notice("leaving".to_owned()),
+        // Only a player is steered so.
+        Action::Play(_) => return Update::Notice("this is a running pool".to_owned()),
         Action::LoadStep => {
             return match load {
                 Some(step) => Update::Load(Some(step())),

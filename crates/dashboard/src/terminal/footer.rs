@@ -35,6 +35,9 @@ fn asked(question: Question, view: &View, width: u16) -> String {
 }
 
 fn keys(view: &View, ui: &Ui, width: u16) -> Line<'static> {
+    if let Some(playback) = &ui.playback {
+        return bar(&playback.keys(), ui, width);
+    }
     let by_hand = view.steered();
     let entries = [
         (0, "q", "quit"),
@@ -49,10 +52,14 @@ fn keys(view: &View, ui: &Ui, width: u16) -> Line<'static> {
         (3, "space", if ui.frozen.is_some() { "go on" } else { "freeze" }),
         (4, "z", "zoom"),
     ];
-    let shown = entries.into_iter().filter(|(rank, ..)| *rank < 9);
+    bar(&entries, ui, width)
+}
+
+fn bar(entries: &[(u8, &'static str, &'static str)], ui: &Ui, width: u16) -> Line<'static> {
+    let shown = entries.iter().filter(|(rank, ..)| *rank < 9);
     let pieces = shown.map(|(rank, key, word)| {
-        let key = Span::styled(key, ui.palette.bar());
-        Piece::new(rank, vec![key, Span::raw(format!(" {word}"))])
+        let key = Span::styled(*key, ui.palette.bar());
+        Piece::new(*rank, vec![key, Span::raw(format!(" {word}"))])
     });
     let mut line = fit(pieces.collect(), width.saturating_sub(1));
     line.spans.insert(0, Span::raw(" "));

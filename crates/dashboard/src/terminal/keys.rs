@@ -6,6 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use traffic::WorkerId;
 
 use super::palette::Palette;
+use super::playback::{Playback, Transport, transport};
 use super::popup::Popup;
 use crate::view::View;
 
@@ -26,6 +27,8 @@ pub enum Action {
     Drain(String),
     /// The next step of the load.
     LoadStep,
+    /// Steers what is being played.
+    Play(Transport),
 }
 
 /// A question in the footer that waits for y or n.
@@ -51,18 +54,18 @@ pub enum Zoom {
 const SPANS: [u8; 4] = [1, 2, 5, 10];
 
 impl Zoom {
-    /// The span for a run of this age in a chart of so many columns.
-    pub(super) fn length(self, elapsed: Duration, columns: u16) -> Duration {
+    /// The span for a run of this age in a chart of so many columns, where a minute is `unit`.
+    pub(super) fn length(self, elapsed: Duration, columns: u16, unit: Duration) -> Duration {
         let minutes = match self {
             Self::Minutes(minutes) => minutes,
             Self::Fitting => {
                 // A column should not stand for more than some four seconds.
                 let most = if columns < 60 { 2 } else { 5 };
-                let needed = |minutes: &u8| Duration::from_secs(60 * u64::from(*minutes)) >= elapsed;
+                let needed = |minutes: &u8| unit * u32::from(*minutes) >= elapsed;
                 SPANS.into_iter().find(needed).unwrap_or(most).min(most)
             }
         };
-        Duration::from_secs(60 * u64::from(minutes))
+        unit * u32::from(minutes)
     }
 
     fn next(self) -> Self {
@@ -96,6 +99,8 @@ pub struct Ui {
     pub notice: Option<String>,
     /// How long no turn came, once that is longer than it should be.
     pub silent_for: Option<Duration>,
+    /// How the recording stands; `None`: this is a running pool.
+    pub playback: Option<Playback>,
 }
 
 impl Ui {
@@ -111,6 +116,7 @@ impl Ui {
             span: Zoom::default(),
             notice: None,
             silent_for: None,
+            playback: None,
         }
     }
 
@@ -165,7 +171,22 @@ pub fn key(ui: &mut Ui, view: &View, key: KeyEvent) -> Option<Action> {
         }
         return None;
     }
+    if ui.playback.is_some() {
+        return playing(ui, view, key.code);
+    }
     plain(ui, view, key.code)
+}
+
+/// There is no pool to act on, but a recording to steer.
+fn playing(ui: &mut Ui, view: &View, code: KeyCode) -> Option<Action> {
+    match (transport(code), code) {
+        (Some(order), _) => Some(Action::Play(order)),
+        (None, KeyCode::Char('k' | 'd' | 'l')) => {
+            ui.notice = Some("this is a recording: nothing in it can be changed".to_owned());
+            None
+        }
+        _ => plain(ui, view, code),
+    }
 }
 
 /// Rows that a popup scrolls at most; no reason is that long.

@@ -27,7 +27,11 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, view: &View, ui: &Ui) {
 
 /// Name, policy, who decides at the moment, load; the time of day stands at the right.
 fn title(view: &View, ui: &Ui, width: u16) -> Line<'static> {
-    let clock = view.now().map_or(String::new(), |now| text::clock(now, view.zone()));
+    let day = |now| ui.playback.and_then(|playback| playback.day(now));
+    let clock = view.now().map_or(String::new(), |now| {
+        let clock = text::clock(now, view.zone());
+        day(now).map_or_else(|| clock.clone(), |day| format!("day {day} {clock}"))
+    });
     let room = width.saturating_sub(u16::try_from(clock.len()).unwrap_or(0) + 2);
     let mut pieces = vec![Piece::new(0, vec![Span::raw(" autoscale")])];
     if let Some(last) = view.last() {
@@ -51,6 +55,9 @@ fn title(view: &View, ui: &Ui, width: u16) -> Line<'static> {
 fn condition(view: &View, ui: &Ui) -> String {
     if ui.frozen.is_some() {
         return "FROZEN (space goes on)".to_owned();
+    }
+    if let Some(playback) = &ui.playback {
+        return playback.condition();
     }
     if let Some(silent) = ui.silent_for {
         return format!("NO NEWS for {}", text::left(silent));

@@ -42,12 +42,33 @@ worker-s   seconds that each worker existed, summed
 queued     requests that wait because no worker is ready
 held, paused  by hand; the time left counts down";
 
+/// The same for a recording.
+const PLAYBACK_HELP: &str = "\
+q, Ctrl-C  quit              space  pause, or go on
+? or h     this help         → ←    one turn on, one back
+w          why this number   ] [    some seconds' worth on, back
+↑ ↓ Tab    select a worker   0      back to the start
+z          time span         + -    twice as fast, half as fast
+
+Time is the recording's: 1440x shows a day in a minute. Nothing in it
+can be changed; rewinding shows the same turns again.
+
+desired    how many workers there should be: the decision
+ready      passed its probe, gets requests; starting: not yet
+draining   gets no new requests, finishes those it has, then stops
+CPU        of a worker's own size: 100 % is all that it may use
+out > in < more workers above the one line, fewer below the other
+RPM        requests per minute, over the last turn or 10 s
+reaction   from the demand to the new worker's first request
+worker-s   seconds that each worker existed, summed";
+
 /// Columns of text in a popup at most; longer lines are hard to read.
 const COLUMNS_MAX: u16 = 100;
 
 pub(super) fn draw(frame: &mut Frame, view: &View, ui: &Ui) {
     let Some(popup) = ui.popup else { return };
     let (title, content) = match popup {
+        Popup::Help if ui.playback.is_some() => (" help ", PLAYBACK_HELP.to_owned()),
         Popup::Help => (" help ", HELP.to_owned()),
         Popup::Why => (" why ", whole_reason(view)),
     };

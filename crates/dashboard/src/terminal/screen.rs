@@ -20,7 +20,7 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
-use super::{Action, Ui, draw, key};
+use super::{Action, Playback, Ui, draw, key};
 use crate::view::View;
 
 /// Time between two frames at least: ten a second are smooth, and more would cost CPU that is
@@ -79,6 +79,10 @@ pub enum Update {
     Load(Option<String>),
     /// A word to the user, as in why an action was refused.
     Notice(String),
+    /// Everything anew: the player went back.
+    Anew(Box<View>),
+    /// How the player stands.
+    Playback(Playback),
 }
 
 impl From<Cycle> for Update {
@@ -220,7 +224,10 @@ pub async fn run<U: Into<Update>>(
             }
             () = clock.sleep(wait) => {}
         }
-        let silent = Some(clock.uptime().saturating_sub(heard_at)).filter(|silent| *silent >= SILENT_AFTER);
+        // A player that is paused has nothing to say.
+        let live = ui.playback.is_none();
+        let silent = Some(clock.uptime().saturating_sub(heard_at));
+        let silent = silent.filter(|silent| live && *silent >= SILENT_AFTER);
         changed |= silent != ui.silent_for;
         ui.silent_for = silent;
         if changed && clock.uptime() >= next_frame {
@@ -236,6 +243,8 @@ fn take_in(update: Update, view: &mut View, ui: &mut Ui) {
         Update::Turn(cycle) => view.apply(&cycle),
         Update::Load(load) => view.set_load(load),
         Update::Notice(notice) => ui.notice = Some(notice),
+        Update::Anew(shown) => *view = *shown,
+        Update::Playback(playback) => ui.playback = Some(playback),
     }
 }
 

@@ -23,7 +23,10 @@ const STACKED_ROWS: u16 = 14;
 /// Columns left of a plot, for what its height means.
 pub(super) const GUTTER: u16 = 9;
 
-/// A gap between turns longer than this is shown as a gap.
+/// What charts are measured in.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A gap between turns longer than this is shown as a gap, unless turns are that far apart.
 const GAP: Duration = Duration::from_secs(20);
 
 /// The span of time across a plot. Its right edge moves in whole columns, so that the picture
@@ -43,7 +46,8 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, view: &View, ui: &Ui) {
         let [first, second] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(area);
         (first, second)
     };
-    let length = ui.span.length(view.elapsed(), first.width);
+    let minute = ui.playback.map_or(MINUTE, |playback| playback.unit);
+    let length = ui.span.length(view.elapsed(), first.width, minute);
     signal(frame, first, view, ui, length);
     instances::draw(frame, second, view, ui, length);
 }
@@ -75,6 +79,7 @@ impl Across {
     pub(super) fn columns<'a>(&self, view: &'a View, columns: u16) -> Vec<Option<&'a Turn>> {
         let mut turns = view.turns().peekable();
         let mut last: Option<&Turn> = None;
+        let gap = gap(view);
         let width = text::between(self.left, self.right) / u32::from(columns.max(1));
         (1..=u32::from(columns))
             .map(|column| {
@@ -82,10 +87,17 @@ impl Across {
                 while let Some(turn) = turns.next_if(|turn| turn.at <= end) {
                     last = Some(turn);
                 }
-                last.filter(|turn| text::between(turn.at, end) <= GAP.max(width))
+                last.filter(|turn| text::between(turn.at, end) <= gap.max(width))
             })
             .collect()
     }
+}
+
+/// Without turns for longer than this, nobody knows what was.
+fn gap(view: &View) -> Duration {
+    let mut latest = view.turns().rev().map(|turn| turn.at);
+    let last = latest.next().zip(latest.next()).map(|(now, before)| text::between(before, now));
+    GAP.max(last.unwrap_or_default() * 2)
 }
 
 /// A chart's heading and its plot with gutter and axis; `None` when there is no room.
@@ -127,7 +139,7 @@ fn signal(frame: &mut Frame, area: Rect, view: &View, ui: &Ui, length: Duration)
     let unit = measured.map_or("", |measured| &measured.unit);
     let mut title = vec![
         Piece::new(0, vec![Span::styled(format!(" {name}"), palette.style(Tone::Figure))]),
-        Piece::new(1, vec![Span::styled(format!("· last {}", minutes(length)), palette.style(Tone::Label))]),
+        Piece::new(1, vec![Span::styled(format!("· last {}", span(length)), palette.style(Tone::Label))]),
     ];
     if !unit.is_empty() {
         title.insert(1, Piece::new(2, vec![Span::raw(format!("in {unit}"))]));
@@ -194,10 +206,11 @@ fn curve(
                     }
                 }
                 context.layer();
+                let gap = gap(view);
                 for pair in points.windows(2) {
                     let [(from, x1, before), (to, x2, after)] = pair else { continue };
                     let (Some(before), Some(after)) = (before, after) else { continue };
-                    if text::between(*from, *to) <= GAP {
+                    if text::between(*from, *to) <= gap {
                         let color = palette.paint(Tone::Curve);
                         context.draw(&Stroke::new(*x1, height(*before), *x2, height(*after), color));
                     }
@@ -218,7 +231,12 @@ fn ceiling(view: &View, unit: &str, up: Option<f64>) -> f64 {
     steps.iter().map(|step| step * magnitude).find(|top| *top >= highest).unwrap_or(highest)
 }
 
-fn minutes(length: Duration) -> String {
+fn span(length: Duration) -> String {
     let minutes = length.as_secs() / 60;
-    if minutes == 1 { "minute".to_owned() } else { format!("{minutes} minutes") }
+    let (count, unit) = match minutes {
+        whole if whole > 0 && whole % 1_440 == 0 => (whole / 1_440, "day"),
+        whole if whole > 0 && whole % 60 == 0 => (whole / 60, "hour"),
+        whole => (whole, "minute"),
+    };
+    if count == 1 { unit.to_owned() } else { format!("{count} {unit}s") }
 }

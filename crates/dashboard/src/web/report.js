@@ -38,6 +38,8 @@ for (const group of groups) option(at("group"), group);
 at("group-label").hidden = groups.length < 2;
 at("group").addEventListener("change", () => show(at("group").value));
 scoreTable(report.scores);
+moneyTable(report.scores);
+ledger(report.scores);
 heat(report.scores);
 lists();
 show(groups[0] ?? "");

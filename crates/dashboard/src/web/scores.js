@@ -6,6 +6,12 @@ const MEASURES = [
 ];
 const COLUMNS = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ...MEASURES.slice(0, 7),
   ["scale_outs", "outs"], ["scale_ins", "ins"]];
+// Money, where there is a cost file; the ledger of what late scale-outs waited for.
+const MONEY = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["money.total", "in all"],
+  ["money.worker_hour", "a worker-hour"], ["money.per_month", "a month"], ["money.kg_co2e", "kg CO₂e in all"], ["money.kg_co2e_per_month", "kg CO₂e a month"]];
+const PARTS = [["detect_s", "detect, s"], ["decide_s", "decide, s"], ["start_s", "start, s"], ["ready_s", "ready, s"], ["slow_start_s", "slow start, s"]];
+const LEDGER = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["episodes", "late scale-outs"], ...PARTS];
+const LATE = [["policy", "policy"], ["at_s", "at, s"], ["workers", "workers"], ["missing", "worker-s missing"], ...PARTS];
 
 // `hpa:target=60,tolerance=0.1` → its name and what was set.
 function settings(policy) {
@@ -122,23 +128,51 @@ function pareto(scores) {
 
 function scoreTable(scores) {
   at("scores").hidden = scores.length === 0;
-  const table = at("scores-table");
+  rowTable("scores-table", COLUMNS, scores);
+}
+
+function moneyTable(scores) {
+  const priced = scores.filter(score => score.money);
+  at("money").hidden = priced.length === 0;
+  at("money-note").textContent = priced.length > 0 ? `in ${priced[0].money.currency}; a month has 730 hours` : "";
+  rowTable("money-table", MONEY, priced.map(score => ({ ...score, ...prefixed("money.", score.money) })));
+}
+
+// Means over the late scale-outs of each policy, and the longest of all.
+function ledger(scores) {
+  const late = scores.filter(score => score.lateness?.episodes > 0);
+  at("ledger").hidden = late.length === 0;
+  rowTable("ledger-table", LEDGER, late.map(score => {
+    const means = PARTS.map(([key]) => [key, score.lateness[key] / score.lateness.episodes]);
+    return { ...score, episodes: score.lateness.episodes, ...Object.fromEntries(means) };
+  }));
+  const total = one => PARTS.reduce((sum, [key]) => sum + one[key], 0);
+  const all = late.flatMap(score => score.lateness.scale_outs.map(one => ({ policy: score.policy, ...one })));
+  rowTable("late-table", LATE, all.sort((one, other) => total(other) - total(one)).slice(0, 20));
+}
+
+function prefixed(prefix, object) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [prefix + key, value]));
+}
+
+function rowTable(id, columns, rows) {
+  const table = at(id);
   const draw = sorted => {
     table.replaceChildren();
     const head = make(make(table, "thead"), "tr");
-    for (const [key, text] of COLUMNS) {
-      make(head, "th", typeof scores[0]?.[key] === "string" ? { title: "sort", class: "text" } : { title: "sort" }, text).addEventListener("click", () =>
-        draw([...scores].sort((one, other) => typeof one[key] === "number" ? one[key] - other[key] : String(one[key]).localeCompare(other[key]))));
+    for (const [key, text] of columns) {
+      make(head, "th", typeof rows[0]?.[key] === "string" ? { title: "sort", class: "text" } : { title: "sort" }, text).addEventListener("click", () =>
+        draw([...rows].sort((one, other) => typeof one[key] === "number" ? one[key] - other[key] : String(one[key]).localeCompare(other[key]))));
     }
     const body = make(table, "tbody");
-    for (const score of sorted) {
+    for (const row of sorted) {
       const line = make(body, "tr");
-      for (const [key, , factor] of COLUMNS) {
-        const value = score[key];
+      for (const [key, , factor] of columns) {
+        const value = row[key];
         if (typeof value === "string") make(line, "td", { class: "text" }, value);
         else make(line, "td", {}, value == null ? "–" : key === "cost_ratio" ? value.toFixed(3) : number(value * (factor ?? 1)));
       }
     }
   };
-  draw(scores);
+  draw(rows);
 }

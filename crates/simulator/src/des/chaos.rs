@@ -1,11 +1,12 @@
 //! Chaos: a seed decides load, faults, limits, balancer and policy; nothing may ever be broken.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use control::{Decision, Observation};
 
 use super::chance::Chance;
-use super::{Des, Faults, Law, Requests, run};
+use super::{Credits, Des, Faults, Law, Requests, run};
 use crate::fluid::{self, Driver};
 use crate::load::Load;
 use crate::number::{count, count_u32, index};
@@ -45,6 +46,7 @@ pub fn run_seed(seed: u64) -> Result<Survived, String> {
         turns += 1;
         crashes = seen.fleet.crashes;
         broken = broken.take().or_else(|| wrong(seen, decision, most));
+        ControlFlow::Continue(())
     };
     let driver = Driver::Controller(Box::new(controller));
     let outcome = run(&load, &scenario, &des, driver, Some(&mut watch));
@@ -95,6 +97,8 @@ fn made_up(seed: u64) -> Result<(Scenario, Des, Load, &'static str), String> {
         metric_loss: pick(0.5),
         warm_up: Duration::from_secs_f64(pick(30.0)),
         warm_up_speed: 0.1 + pick(0.9),
+        interruptions_per_hour: pick(20.0),
+        notice: Duration::from_secs_f64(pick(120.0)),
         ..Faults::default()
     };
     let algorithms = traffic::BALANCERS;
@@ -106,6 +110,7 @@ fn made_up(seed: u64) -> Result<(Scenario, Des, Load, &'static str), String> {
         in_flight_max: Some(1 + count_u32(pick(20.0))),
         threads: (pick(1.0) < 0.5).then_some(2),
         algorithm: algorithm.to_owned(),
+        credits: (pick(1.0) < 0.2).then_some(Credits { baseline: 0.3, launch_s: 60.0 }),
         faults,
     };
     let middle = 0.5 + pick(8.0);

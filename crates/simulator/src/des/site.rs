@@ -16,12 +16,13 @@ use traffic::{Arrival, Draw, Meter, Outcome as Ending, Pool, Shard, WorkerId};
 
 use super::arrivals::Arrivals;
 use super::chance::Chance;
+use super::credits::Account;
 use super::schedule::{NEVER, Schedule};
 use super::station::{Job, Station};
 use super::{Des, Outcome, Requests};
 use crate::fluid::{Driver, Watch};
 use crate::load::Load;
-use crate::number::index;
+use crate::number::{self, index};
 use crate::scenario::{Scenario, ScenarioError};
 use books::Books;
 use turn::Turns;
@@ -42,6 +43,9 @@ enum What {
     Gone(WorkerId),
     Killed(WorkerId),
     RegionLost(u32),
+    Noticed(WorkerId),
+    Taken(WorkerId),
+    Settled(WorkerId),
 }
 
 /// A request without a worker.
@@ -82,6 +86,7 @@ pub(super) struct Site<'a> {
     shard: Arc<Shard>,
     waiting: VecDeque<Waiting>,
     service_s: f64,
+    patience_ns: u64,
     requests_per_load: f64,
     books: Books<'a>,
     requests: Requests,
@@ -104,6 +109,7 @@ struct Seat {
     /// Busy time at the last turn, in seconds.
     busy_before_s: f64,
     routed: bool,
+    account: Option<Account>,
 }
 
 /// Requests by chance, at the rate of the load.
@@ -149,8 +155,9 @@ impl<'a> Site<'a> {
             meter,
             waiting: VecDeque::new(),
             service_s,
+            patience_ns: u64::try_from(scenario.patience.as_nanos()).unwrap_or(NEVER),
             requests_per_load: scenario.slo_utilisation / service_s,
-            books: Books::new(load, scenario),
+            books: Books::new(load, scenario, number::millis(des.faults.warm_up.as_secs_f64()).unwrap_or(0)),
             requests: Requests::default(),
             scored_from_ns: load.scored_from_ms() * 1_000_000,
             present: 0,
@@ -190,7 +197,9 @@ impl<'a> Site<'a> {
             let at_ns = self.load.begin_ms(step) * 1_000_000;
             self.pass_until(at_ns);
             if step < self.load.steps() {
-                turns.take(&mut self, step, &mut mind, &mut watch);
+                if turns.take(&mut self, step, &mut mind, &mut watch).is_break() {
+                    break;
+                }
             } else {
                 self.books.end_step(step - 1, &self.fleet.status());
             }
@@ -232,8 +241,11 @@ impl<'a> Site<'a> {
 
     /// The present moment; virtual time 0 is 1970.
     fn moment(&self) -> Timestamp {
-        let nanos = i128::from(self.now_ns.min(u64::MAX / 2));
-        Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::MAX)
+        // By parts: 128 bits at every request would be a tenth of its cost.
+        let (second, nanos) = (self.now_ns / 1_000_000_000, self.now_ns % 1_000_000_000);
+        let second = i64::try_from(second).unwrap_or(i64::MAX);
+        let nanos = i32::try_from(nanos).expect("less than a billion");
+        Timestamp::new(second, nanos).unwrap_or(Timestamp::MAX)
     }
 
     fn put(&mut self, at_ns: u64, what: What) {
@@ -290,8 +302,7 @@ impl<'a> Site<'a> {
 
     /// When the request that waits longest gives up.
     fn impatient_ns(&self) -> u64 {
-        let patience_ns = u64::try_from(self.scenario.patience.as_nanos()).unwrap_or(NEVER);
-        self.waiting.front().map_or(NEVER, |request| request.since_ns.saturating_add(patience_ns))
+        self.waiting.front().map_or(NEVER, |request| request.since_ns.saturating_add(self.patience_ns))
     }
 
     fn give_up(&mut self) {

@@ -36,7 +36,9 @@ pub(super) struct Station {
     since_ns: u64,
     /// Service a second of time; 0 while it hangs, below 1 while it warms up.
     speed: f64,
-    /// Time with requests in service, in seconds.
+    /// Share of the processor that it is allowed.
+    allowed: f64,
+    /// Time with requests in service × that share, in seconds.
     busy_s: f64,
 }
 
@@ -52,6 +54,7 @@ impl Station {
             virtual_s: 0.0,
             since_ns: now_ns,
             speed: 1.0,
+            allowed: 1.0,
             busy_s: 0.0,
         }
     }
@@ -71,6 +74,13 @@ impl Station {
     pub(super) fn set_speed(&mut self, now_ns: u64, speed: f64) {
         self.advance(now_ns);
         self.speed = speed;
+    }
+
+    /// Changes which share of the processor it is allowed; whether that is news.
+    pub(super) fn allow(&mut self, now_ns: u64, share: f64) -> bool {
+        self.advance(now_ns);
+        let before = std::mem::replace(&mut self.allowed, share);
+        before.total_cmp(&share).is_ne()
     }
 
     /// Takes a request.
@@ -108,10 +118,11 @@ impl Station {
     /// When the next request is done if nothing changes.
     pub(super) fn next_ns(&self) -> u64 {
         let Some(Reverse((mark, _))) = self.marks.peek() else { return NEVER };
-        if self.speed <= 0.0 {
+        let speed = self.speed * self.allowed;
+        if speed <= 0.0 {
             return NEVER;
         }
-        let left_s = (f64::from_bits(*mark) - self.virtual_s).max(0.0) * self.marks.len() as f64 / self.speed;
+        let left_s = (f64::from_bits(*mark) - self.virtual_s).max(0.0) * self.marks.len() as f64 / speed;
         self.since_ns.saturating_add(crate::number::count((left_s * 1e9).ceil()))
     }
 
@@ -135,8 +146,8 @@ impl Station {
         let passed_s = now_ns.saturating_sub(self.since_ns) as f64 / 1e9;
         self.since_ns = now_ns;
         if !self.marks.is_empty() {
-            self.virtual_s += passed_s * self.speed / self.marks.len() as f64;
-            self.busy_s += passed_s;
+            self.virtual_s += passed_s * self.speed * self.allowed / self.marks.len() as f64;
+            self.busy_s += passed_s * self.allowed;
         }
     }
 }

@@ -44,7 +44,7 @@ fn run(trace: &Trace, name: &str, settings: &Value, start_up_s: u64, des: Option
     let mut cycles = Vec::new();
     let mut watch = |seen: &Observation, decision: &Decision| {
         let (seen, decision) = (seen.clone(), decision.clone());
-        cycles.push(Cycle::Decided { seen, decision, applied: Applied::Ordered });
+        cycles.push(Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None });
         ControlFlow::Continue(())
     };
     let driver = Driver::Controller(Box::new(controller));

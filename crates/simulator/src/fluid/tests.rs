@@ -1,5 +1,6 @@
 //! The fluid engine on small loads that can be worked out by hand, and against the optimum.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use control::PolicyConfig;
@@ -51,6 +52,7 @@ fn a_step_is_seen_decided_and_met_after_the_start_up() {
     let mut watch = |seen: &Observation, decision: &Decision| {
         let cpu = seen.workers[0].cpu_percent.map(|cpu| (cpu * 10.0).round() / 10.0);
         turns.push((seen.fleet.ready, decision.desired(), cpu));
+        ControlFlow::Continue(())
     };
     let tally = run_threshold(&load, &scenario, Some(&mut watch));
     assert_eq!(turns[4], (1, 1, Some(51.0)), "0.6 × 85 %");
@@ -61,7 +63,7 @@ fn a_step_is_seen_decided_and_met_after_the_start_up() {
     assert!((tally.violation_s - 45.0).abs() < 1e-9);
     assert_eq!((tally.scale_outs, tally.starts), (4, 4));
     assert!((tally.billed - 15.0 * f64::from(1 + 1 + 1 + 2 + 3 + 4 + 5)).abs() < 1e-9, "{}", tally.billed);
-    let late = tally.lateness;
+    let late = &tally.lateness;
     assert_eq!((late.episodes, late.detect_s, late.decide_s, late.start_s), (1, 15.0, 0.0, 30.0));
 }
 
@@ -73,6 +75,7 @@ fn in_a_gap_nothing_is_seen_or_scored() {
     let mut readings = Vec::new();
     let mut watch = |seen: &Observation, _: &Decision| {
         readings.push(seen.traffic.is_some() && seen.workers[0].cpu_percent.is_some());
+        ControlFlow::Continue(())
     };
     let tally = run_threshold(&load, &scenario, Some(&mut watch));
     assert_eq!(readings, [true, true, true, true, false, false, true]);
@@ -88,6 +91,7 @@ fn a_delayed_reading_is_old_by_whole_turns() {
     let mut seen_cpu = Vec::new();
     let mut watch = |seen: &Observation, _: &Decision| {
         seen_cpu.push(seen.workers[0].cpu_percent.map(|cpu| (cpu / 8.5).round()));
+        ControlFlow::Continue(())
     };
     run_threshold(&load, &scenario, Some(&mut watch));
     assert_eq!(seen_cpu[..5], [None, None, Some(1.0), Some(2.0), Some(3.0)]);

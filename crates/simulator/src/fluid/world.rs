@@ -67,7 +67,7 @@ impl<'a> World<'a> {
         Self {
             load,
             flow: Flow::new(scenario.slo_utilisation, scenario.patience.as_secs_f64(), service_s),
-            tally: Tally::of(load),
+            tally: Tally::of(load, scenario),
             now_ms: 0,
             busy_s: 0.0,
             requests_per_load: scenario.slo_utilisation / service_s,
@@ -163,11 +163,7 @@ impl<'a> World<'a> {
     /// Adds start-up that is paid for although no pool keeps it.
     pub(super) fn bill_start(&mut self, workers: u32, paid_s: f64) {
         let paid = f64::from(workers) * paid_s;
-        self.tally.billed += paid;
-        self.tally.churn += paid;
-        if let Some(curve) = &mut self.tally.curve {
-            curve.bill(self.now_ms, paid);
-        }
+        self.tally.bill_at(self.now_ms, paid);
     }
 
     pub(super) fn finish(mut self) -> Tally {

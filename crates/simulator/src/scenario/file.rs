@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Scenario, ScenarioError, Size};
 use crate::contest::Contestant;
-use crate::des::{Des, Faults, Law};
+use crate::des::{Credits, Des, Faults, Law};
 use crate::load::Load;
 use crate::number::{count, index};
 use crate::outage::Outage;
@@ -14,6 +14,8 @@ use crate::trace::{Hygiene, Kind, Trace};
 
 /// Length of a bucket of a load made of stages.
 const BUCKET: Duration = Duration::from_secs(5);
+/// What clouds announce the end of a spot instance by.
+const NOTICE: Duration = Duration::from_secs(120);
 /// Longest load made of stages: a week.
 const LENGTH_MAX: Duration = Duration::from_secs(7 * 86_400);
 
@@ -88,6 +90,9 @@ struct DesSettings {
     start_up_variation: Option<f64>,
     crashes_per_hour: f64,
     hangs_per_hour: f64,
+    interruptions_per_hour: f64,
+    notice: Option<Length>,
+    worker_model: Option<String>,
     metric_loss: f64,
     warm_up: Option<Length>,
     warm_up_speed: Option<f64>,
@@ -182,15 +187,21 @@ impl ScenarioFile {
             metric_delay: length(own.metric_delay, default.metric_delay),
             drain: length(own.drain, default.drain),
             outages: Vec::new(),
+            prices: None,
         }
     }
 
     /// The engine for single requests, where the file asks for it.
-    pub fn des(&self) -> Option<Des> {
-        let own = self.des.as_ref()?;
+    ///
+    /// # Errors
+    /// A worker model that there is not.
+    pub fn des(&self) -> Result<Option<Des>, ScenarioError> {
+        let Some(own) = &self.des else { return Ok(None) };
+        let credits = own.worker_model.as_deref().map(Credits::parse).transpose();
         let default = Des::default();
         let length = |told: Option<Length>| told.map_or(Duration::ZERO, |length| length.0);
-        Some(Des {
+        Ok(Some(Des {
+            credits: credits.map_err(ScenarioError::new)?,
             seed: own.seed.unwrap_or(default.seed),
             algorithm: own.algorithm.clone().unwrap_or(default.algorithm),
             in_flight_max: own.in_flight_max.or(default.in_flight_max),
@@ -198,6 +209,8 @@ impl ScenarioFile {
             faults: Faults {
                 crashes_per_hour: own.crashes_per_hour,
                 hangs_per_hour: own.hangs_per_hour,
+                interruptions_per_hour: own.interruptions_per_hour,
+                notice: own.notice.map_or(NOTICE, |length| length.0),
                 metric_loss: own.metric_loss,
                 warm_up: length(own.warm_up),
                 warm_up_speed: own.warm_up_speed.unwrap_or(0.5),
@@ -205,6 +218,6 @@ impl ScenarioFile {
                 region_losses: own.region_losses.iter().map(|length| length.0).collect(),
             },
             ..default
-        })
+        }))
     }
 }

@@ -132,6 +132,7 @@ impl Test {
             metric_delay: length(self.metric_delay, default.metric_delay),
             drain: length(self.drain, default.drain),
             outages: Vec::new(),
+            prices: None,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Scores as a table for people and as CSV for other programs.
 
 use simulator::Score;
+use simulator::price::Money;
+use simulator::tally::LateScaleOut;
 
 use crate::output;
 
 /// One line a score, and the geometric mean of each policy where there are several traces.
-pub(super) fn table(scores: &[Score], traces: usize) {
+pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
     let trace_width = widest(scores.iter().map(|score| score.trace.as_str()), "trace");
     let policy_width = widest(scores.iter().map(|score| score.policy.as_str()), "policy");
     output::line(&format!(
@@ -34,9 +36,89 @@ pub(super) fn table(scores: &[Score], traces: usize) {
     output::line("");
     output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best possible;");
     output::line("waste, late and churn are parts of it; violated: time with more load than workers for it");
+    money(scores, trace_width, policy_width);
+    if ledger {
+        lateness(scores, trace_width, policy_width);
+    }
     if traces > 1 {
         means(scores, policy_width);
     }
+}
+
+/// What they cost in money, where there are prices.
+fn money(scores: &[Score], trace_width: usize, policy_width: usize) {
+    let known: Vec<(&Score, &Money)> =
+        scores.iter().filter_map(|score| Some((score, score.money.as_ref()?))).collect();
+    let Some((_, first)) = known.first() else { return };
+    let currency = &first.currency;
+    output::line("");
+    output::line(&format!(
+        "{:trace_width$}  start-up  {:policy_width$}  {:>9}  {:>11}  {:>11}  kg CO2e/month",
+        "trace",
+        "policy",
+        format!("{currency} in all"),
+        format!("{currency}/worker-h"),
+        format!("{currency}/month"),
+    ));
+    for (score, money) in known {
+        output::line(&format!(
+            "{:trace_width$}  {:>8}  {:policy_width$}  {:9.2}  {:11.4}  {:11.2}  {:>13}",
+            score.trace,
+            seconds(score.start_up_s),
+            score.policy,
+            money.total,
+            money.worker_hour,
+            money.per_month,
+            money.kg_co2e_per_month.map_or("-".to_owned(), |kilograms| format!("{kilograms:.2}")),
+        ));
+    }
+    output::line("");
+    output::line("a month has 730 hours; a worker's month is rounded to cents, as in price lists");
+}
+
+/// Scale-outs told one by one for each policy, the longest.
+const TOLD_MAX: usize = 5;
+
+/// The lateness ledger.
+fn lateness(scores: &[Score], trace_width: usize, policy_width: usize) {
+    let parts = "late outs  detect  decide   start   ready  slow start";
+    output::line("");
+    output::line(&format!("{:trace_width$}  start-up  {:policy_width$}  {parts}", "trace", "policy"));
+    for score in scores {
+        let late = &score.lateness;
+        let mean = |sum: f64| if late.episodes > 0 { sum / late.episodes as f64 } else { 0.0 };
+        output::line(&format!(
+            "{:trace_width$}  {:>8}  {:policy_width$}  {:9}  {:4.0} s  {:4.0} s  {:4.0} s  {:4.0} s  {:8.0} s",
+            score.trace,
+            seconds(score.start_up_s),
+            score.policy,
+            late.episodes,
+            mean(late.detect_s),
+            mean(late.decide_s),
+            mean(late.start_s),
+            mean(late.ready_s),
+            mean(late.slow_start_s),
+        ));
+        let mut longest: Vec<&LateScaleOut> = late.scale_outs.iter().collect();
+        longest.sort_by(|one, other| other.total_s().total_cmp(&one.total_s()));
+        for one in longest.into_iter().take(TOLD_MAX) {
+            output::line(&format!(
+                "  at {:>8.0} s: {:.0} + {:.0} + {:.0} + {:.0} + {:.0} = {:.0} s, +{} workers, {:.0} worker-seconds missing",
+                one.at_s,
+                one.detect_s,
+                one.decide_s,
+                one.start_s,
+                one.ready_s,
+                one.slow_start_s,
+                one.total_s(),
+                one.workers,
+                one.missing,
+            ));
+        }
+    }
+    output::line("");
+    output::line("means over the scale-outs that came late: until a decision saw it, until one scaled out,");
+    output::line("until its first worker was ready, until enough were, until they worked at full speed");
 }
 
 /// Geometric means over traces, the cheapest first.
@@ -119,6 +201,8 @@ fn flatten(value: &serde_json::Value, name: String, into: &mut Vec<(String, Stri
                 flatten(field, name, into);
             }
         }
+        // A list is no column: JSON has it.
+        serde_json::Value::Array(_) => {}
         serde_json::Value::Null => into.push((name, String::new())),
         serde_json::Value::String(text) => into.push((name, quoted(text))),
         other => into.push((name, other.to_string())),

@@ -1,9 +1,11 @@
 //! Simulations as run files, and run files as traces.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
-use control::{Applied, ControllerConfig, Cycle, Decision, Observation};
+use control::{Applied, Controller, ControllerConfig, Cycle, Decision, Observation};
 use jiff::Timestamp;
 use journal::{Header, Kind, Writer};
 use simulator::fluid::{self, Driver};
@@ -60,35 +62,84 @@ pub(crate) fn record(
     scenario: &Scenario,
     engine: &Engine,
 ) -> anyhow::Result<()> {
-    let ContestantKind::Policy(policy) = &contestant.kind else { return Ok(()) };
-    let load = Load::new(trace, scenario).hint("`autoscale simulate --help` lists each setting")?;
-    let controller = fluid::controller(policy.clone(), scenario).map_err(|error| refused(error.into()))?;
+    let run = Run::new(trace, contestant, scenario, engine)?;
     let seed = if let Engine::Des { des, .. } = engine { des.seed } else { 0 };
-    let writer = begin(path, controller.config(), &contestant.name, seed)?;
+    let writer = begin(path, &run.control, &contestant.name, seed)?;
     let mut last = Timestamp::UNIX_EPOCH;
-    let mut watch = |seen: &Observation, decision: &Decision| {
-        last = seen.at;
-        let (seen, decision) = (seen.clone(), decision.clone());
-        writer.record_waiting(&Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None });
-    };
-    let driver = Driver::Controller(Box::new(controller));
-    match engine {
-        Engine::Fluid => drop(fluid::run(&load, scenario, driver, Some(&mut watch))),
-        Engine::Des { des, .. } => {
-            let outcome = if trace.arrivals.is_empty() {
-                des::run(&load, scenario, des, driver, Some(&mut watch))
-            } else {
-                des::replay(&load, scenario, des, &trace.arrivals, driver, Some(&mut watch))
-            };
-            outcome.map_err(|error| refused(error.into()))?;
-        }
-    }
+    run.turns(&mut |cycle| {
+        last = cycle.at();
+        writer.record_waiting(&cycle);
+        ControlFlow::Continue(())
+    })?;
     let health = writer.close(last);
     if let Some(error) = health.error {
         return Err(anyhow::anyhow!("{}: {error}", path.display()))
             .coded("name a file that can be written with --record", FAILED);
     }
     Ok(())
+}
+
+/// One policy on one load, ready to be run as often as wanted.
+pub(crate) struct Run {
+    load: Load,
+    arrivals: Vec<f64>,
+    scenario: Scenario,
+    engine: Engine,
+    control: ControllerConfig,
+}
+
+impl Run {
+    /// Checks everything, so that only the engine can refuse.
+    pub(crate) fn new(
+        trace: &Trace,
+        contestant: &Contestant,
+        scenario: &Scenario,
+        engine: &Engine,
+    ) -> anyhow::Result<Self> {
+        let ContestantKind::Policy(policy) = &contestant.kind else {
+            return Err(anyhow::anyhow!("`{}` is a yardstick: it takes no decisions", contestant.name))
+                .hint("name a policy first, as in --policies hpa");
+        };
+        let load = Load::new(trace, scenario).hint("`autoscale simulate --help` lists each setting")?;
+        let controller =
+            fluid::controller(policy.clone(), scenario).map_err(|error| refused(error.into()))?;
+        Ok(Self {
+            load,
+            arrivals: trace.arrivals.clone(),
+            scenario: scenario.clone(),
+            engine: engine.clone(),
+            control: controller.config().clone(),
+        })
+    }
+
+    /// Time from beginning to end.
+    pub(crate) fn length(&self) -> Duration {
+        self.load.length()
+    }
+
+    /// Runs it, and shows each turn until that says to stop.
+    pub(crate) fn turns(&self, show: &mut dyn FnMut(Cycle) -> ControlFlow<()>) -> anyhow::Result<()> {
+        let (load, scenario) = (&self.load, &self.scenario);
+        let controller = Controller::new(self.control.clone()).map_err(|error| refused(error.into()))?;
+        let driver = Driver::Controller(Box::new(controller));
+        let mut watch = |seen: &Observation, decision: &Decision| {
+            let (seen, decision) = (seen.clone(), decision.clone());
+            show(Cycle::Decided { seen, decision, applied: Applied::Ordered, ledger: None })
+        };
+        let outcome = match &self.engine {
+            Engine::Fluid => {
+                fluid::run(load, scenario, driver, Some(&mut watch));
+                return Ok(());
+            }
+            Engine::Des { des, .. } if self.arrivals.is_empty() => {
+                des::run(load, scenario, des, driver, Some(&mut watch))
+            }
+            Engine::Des { des, .. } => {
+                des::replay(load, scenario, des, &self.arrivals, driver, Some(&mut watch))
+            }
+        };
+        outcome.map(drop).map_err(|error| refused(error.into()))
+    }
 }
 
 fn begin(path: &Path, control: &ControllerConfig, name: &str, seed: u64) -> anyhow::Result<Writer> {

@@ -18,9 +18,11 @@ pub(super) struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    pub(super) fn new(load: &'a Load, scenario: &Scenario) -> Self {
+    pub(super) fn new(load: &'a Load, scenario: &Scenario, warm_up_ms: u64) -> Self {
         let demand_min = f64::from(scenario.min.max(1));
-        Self { load, tally: Tally::of(load), since_ms: 0, ready: 0, existing: 0, demand_min }
+        let mut tally = Tally::of(load, scenario);
+        tally.warm_up_ms = warm_up_ms;
+        Self { load, tally, since_ms: 0, ready: 0, existing: 0, demand_min }
     }
 
     /// From now on there are so many.

@@ -3,6 +3,7 @@
 use control::{Effect, Event, Exit};
 use traffic::{Address, WorkerId};
 
+use super::super::credits::{Account, LOOK_EVERY_NS};
 use super::super::schedule::NEVER;
 use super::{Seat, Site, Station, What, place};
 
@@ -95,10 +96,17 @@ impl Site<'_> {
                 self.put(self.now_ns + PROBE_EVERY_NS, What::ProbeFails(id));
             }
             What::RegionLost(region) => self.lose(region),
+            What::Noticed(id) if self.is_seated(id) => {
+                self.put(self.after(self.des.faults.notice.as_secs_f64()), What::Taken(id));
+                self.fleet.handle(now, Event::Drain { id });
+            }
+            What::Settled(id) if self.is_seated(id) => return self.settle(id),
+            What::Taken(id) => self.end(id, Exit::Signal(SIGKILL)),
             What::Crash(id) => self.end(id, Exit::Code(1)),
             What::Gone(id) => self.end(id, Exit::Code(0)),
             What::Killed(id) => self.end(id, Exit::Signal(SIGKILL)),
             What::Ready(_) | What::Warm(_) | What::Hang(_) | What::ProbeFails(_) => {}
+            What::Noticed(_) | What::Settled(_) => return,
         }
         self.obey();
     }
@@ -145,12 +153,15 @@ impl Site<'_> {
         self.stations[place(id)].ready_ns = Some(self.now_ns);
         let faults = &self.des.faults;
         let (crashes, hangs) = (faults.crashes_per_hour, faults.hangs_per_hour);
+        let taken = faults.interruptions_per_hour;
         if !faults.warm_up.is_zero() {
             let (speed, length_s) = (faults.warm_up_speed, faults.warm_up.as_secs_f64());
             self.set_speed(id, speed);
             self.put(self.after(length_s), What::Warm(id));
         }
-        for (per_hour, what) in [(crashes, What::Crash(id)), (hangs, What::Hang(id))] {
+        for (per_hour, what) in
+            [(crashes, What::Crash(id)), (hangs, What::Hang(id)), (taken, What::Noticed(id))]
+        {
             if per_hour > 0.0 {
                 let wait_s = self.mishaps.exponential() * 3_600.0 / per_hour;
                 self.put(self.after(wait_s), what);
@@ -160,7 +171,11 @@ impl Site<'_> {
 
     fn seat(&mut self, id: WorkerId) {
         let station = Station::new(self.des.threads, self.now_ns);
-        let seat = Seat { id, station, ready_ns: None, busy_before_s: 0.0, routed: false };
+        let account = self.des.credits.map(|credits| Account::open(credits, self.now_ns));
+        if account.is_some() {
+            self.put(self.now_ns + LOOK_EVERY_NS, What::Settled(id));
+        }
+        let seat = Seat { id, station, ready_ns: None, busy_before_s: 0.0, routed: false, account };
         let place = place(id);
         if place < self.stations.len() {
             self.stations[place] = seat;
@@ -169,6 +184,18 @@ impl Site<'_> {
             self.stations.push(seat);
         }
         self.completions.set(place, NEVER);
+    }
+
+    /// Settles a worker's account: it goes on at full speed, or at its baseline.
+    fn settle(&mut self, id: WorkerId) {
+        let now_ns = self.now_ns;
+        let Seat { station, account, .. } = &mut self.stations[place(id)];
+        let Some(account) = account else { return };
+        let allowed = account.settle(now_ns, station.busy_s(now_ns));
+        if station.allow(now_ns, allowed) {
+            self.completions.set(place(id), station.next_ns());
+        }
+        self.put(now_ns + LOOK_EVERY_NS, What::Settled(id));
     }
 
     fn is_seated(&self, id: WorkerId) -> bool {

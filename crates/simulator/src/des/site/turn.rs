@@ -1,5 +1,7 @@
 //! The control loop's turn: sample, observe, decide, order; the live loop's four lines.
 
+use std::ops::ControlFlow;
+
 use control::{Observation, State};
 use traffic::{BackendSample, Reading, Sample};
 
@@ -44,17 +46,17 @@ impl<'a> Turns<'a> {
         step: usize,
         mind: &mut Mind,
         watch: &mut Option<&mut Watch>,
-    ) {
+    ) -> ControlFlow<()> {
         site.books.end_step(step - 1, &site.fleet.status());
         let measured = self.measure(site, step - 1);
         self.delayed.push_back(measured);
         let arrived =
             (self.delayed.len() > self.delay_turns).then(|| self.delayed.pop_front()).flatten().flatten();
-        let Mind::Controller(controller) = mind else { return };
+        let Mind::Controller(controller) = mind else { return ControlFlow::Continue(()) };
         let mut seen = observe(site, arrived);
         self.lens.bend(&mut seen);
         let decision = controller.decide(&seen);
-        show(watch, &seen, &decision);
+        show(watch, &seen, &decision)?;
         let desired = decision.desired().min(WORKERS_MAX);
         if step >= site.load.scored_from() {
             let change = i64::from(desired) - i64::from(seen.fleet.desired);
@@ -64,6 +66,7 @@ impl<'a> Turns<'a> {
         if desired != seen.fleet.desired {
             site.order(desired);
         }
+        ControlFlow::Continue(())
     }
 
     fn measure(&mut self, site: &mut Site, step: usize) -> Option<Measured> {
