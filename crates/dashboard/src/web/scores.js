@@ -1,14 +1,14 @@
 // Results: cost against lateness, heat maps over whatever was varied, and the table.
 const MEASURES = [
-  ["cost_ratio", "cost ÷ optimum"], ["late_request_share", "late requests, %", 100], ["violation_time_share", "time violated, %", 100],
+  ["cost_ratio", "cost ÷ optimum", 1, 3], ["late_request_share", "late requests, %", 100], ["violation_time_share", "time violated, %", 100],
   ["slack", "slack, %", 100], ["p99_s", "p99, s"], ["flaps_per_hour", "flaps an hour"], ["theta_under", "θ under, %"],
   ["theta_over", "θ over, %"], ["instability", "instability υ, %"], ["worker_seconds", "worker-seconds"],
 ];
 const COLUMNS = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ...MEASURES.slice(0, 7),
   ["scale_outs", "outs"], ["scale_ins", "ins"]];
 // Money, where there is a cost file; the ledger of what late scale-outs waited for.
-const MONEY = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["money.total", "in all"],
-  ["money.worker_hour", "a worker-hour"], ["money.per_month", "a month"], ["money.kg_co2e", "kg CO₂e in all"], ["money.kg_co2e_per_month", "kg CO₂e a month"]];
+const MONEY = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["money.total", "in all", 1, 2],
+  ["money.worker_hour", "a worker-hour", 1, 4], ["money.per_month", "a month", 1, 2], ["money.kg_co2e", "kg CO₂e in all"], ["money.kg_co2e_per_month", "kg CO₂e a month"]];
 const PARTS = [["detect_s", "detect, s"], ["decide_s", "decide, s"], ["start_s", "start, s"], ["ready_s", "ready, s"], ["slow_start_s", "slow start, s"]];
 const LEDGER = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["episodes", "late scale-outs"], ...PARTS];
 const LATE = [["policy", "policy"], ["at_s", "at, s"], ["workers", "workers"], ["missing", "worker-s missing"], ...PARTS];
@@ -167,10 +167,10 @@ function rowTable(id, columns, rows) {
     const body = make(table, "tbody");
     for (const row of sorted) {
       const line = make(body, "tr");
-      for (const [key, , factor] of columns) {
+      for (const [key, , factor, digits] of columns) {
         const value = row[key];
         if (typeof value === "string") make(line, "td", { class: "text" }, value);
-        else make(line, "td", {}, value == null ? "–" : key === "cost_ratio" ? value.toFixed(3) : number(value * (factor ?? 1)));
+        else make(line, "td", {}, value == null ? "–" : digits ? value.toFixed(digits) : number(value * (factor ?? 1)));
       }
     }
   };
