@@ -182,17 +182,19 @@ impl Turns {
             let came = self.all[place..].iter().position(|later| {
                 f64::from(later.ready) >= 1.15 * f64::from(turn.ready) && later.at_s > turn.at_s
             });
-            // The turn after that is the first to measure them for the whole of its length.
+            // They may show at once, or only at the turn after, the first that measures them for the
+            // whole of its length.
             let Some(place_after) = came.map(|came| place + came + 1).filter(|after| *after < self.all.len())
             else {
                 continue;
             };
-            let after = &self.all[place_after];
+            let signals = [place_after - 1, place_after].map(|place| self.all[place].signal);
+            let after = signals.into_iter().flatten().reduce(f64::min);
             let steady = self
                 .rate(place)
                 .zip(self.rate(place_after))
                 .is_some_and(|(before, now)| before > 0.0 && ((now - before) / before).abs() < 0.1);
-            let Some((before, now)) = turn.signal.zip(after.signal).filter(|_| steady) else { continue };
+            let Some((before, now)) = turn.signal.zip(after).filter(|_| steady) else { continue };
             if now >= 0.9 * before { stayed += 1 } else { fell += 1 }
         }
         stayed >= STAYS_MIN && stayed > fell
