@@ -114,3 +114,42 @@ async fn agents_learn_and_loads_are_named() {
     let survived = bench.finish(["simulate", "--chaos", "--seed", "7"]).await.well();
     assert!(survived.contains("seed 7") && survived.contains("nothing broken"), "{survived}");
 }
+
+#[tokio::test]
+async fn a_swinging_run_is_played_and_mended() {
+    let bench = bench_with_trace().await;
+    let policy = "threshold:up=70,down=60,cooldown_up=0s";
+    let words = ["simulate", "--trace", "load.csv", "--policies", policy, "--record", "run.db"];
+    bench.finish(words).await.well();
+    let last = bench.finish(["top", "run.db", "--once"]).await.well();
+    assert!(last.contains("workers") && last.contains("w1 "), "{last}");
+    let lines = bench.finish(["top", "run.db", "--plain"]).await.well();
+    assert!(lines.lines().count() > 100, "{lines}");
+    let diagnosis = bench.finish(["diagnose", "flap", "run.db", "-o", "json"]).await.json();
+    assert!(diagnosis["findings"]["flaps"].as_u64() > Some(10), "{diagnosis}");
+    assert!(diagnosis["findings"]["cause"].is_string(), "{diagnosis}");
+    // What ends the swings can be typed as it is.
+    let mended = diagnosis["mended"].as_str().unwrap();
+    let told = bench.finish(["diagnose", "flap", "run.db"]).await.well();
+    assert!(told.contains("cause ") && told.contains(mended), "{told}");
+    let before =
+        bench.finish(["simulate", "--trace", "load.csv", "--policies", policy, "-o", "json"]).await.json();
+    let after =
+        bench.finish(["simulate", "--trace", "load.csv", "--policies", mended, "-o", "json"]).await.json();
+    let flaps = |scores: &serde_json::Value| scores[0]["flaps_per_hour"].as_f64().unwrap();
+    assert!(flaps(&after) < 0.5 * flaps(&before), "{mended}: {} → {}", flaps(&before), flaps(&after));
+}
+
+#[tokio::test]
+async fn money_is_worker_hours_times_their_price() {
+    let bench = bench_with_trace().await;
+    bench.write("costs.toml", "worker_hour = 0.0146\nworker_watts = 10\ncarbon_grams_per_kwh = 400\n");
+    let words =
+        ["simulate", "--trace", "load.csv", "--policies", "static:4", "--costs", "costs.toml", "-o", "json"];
+    let money = bench.finish(words).await.json()[0]["money"].clone();
+    let close = |name: &str, value: f64| (money[name].as_f64().unwrap() - value).abs() < 1e-6;
+    assert!(close("per_month", 42.64) && close("worker_hour", 0.0146), "{money}");
+    assert!(close("kg_co2e_per_month", 4.0 * 0.01 * 0.4 * 730.0), "{money}");
+    let refused = bench.finish(["simulate", "--trace", "load.csv", "--costs", "none.toml"]).await;
+    assert_eq!(refused.failure().0, Some(4));
+}

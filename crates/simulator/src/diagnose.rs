@@ -15,6 +15,7 @@ use crate::des::{Des, Faults};
 use crate::scenario::{Scenario, Size};
 use crate::score::Score;
 use crate::trace::{Measured, Trace};
+use crate::tune::space::spelled;
 pub use fix::Fix;
 use turns::Turns;
 
@@ -135,6 +136,8 @@ pub struct Diagnosis {
     pub before: Option<Outcome>,
     /// The smallest change that ends the swings.
     pub fix: Option<Fix>,
+    /// The policy with it, as it is typed.
+    pub mended: Option<String>,
     /// What comes of it.
     pub after: Option<Outcome>,
     /// All that was tried, the smallest change first.
@@ -233,7 +236,8 @@ pub fn flap(
     control: &ControllerConfig,
 ) -> Result<Diagnosis, ContestError> {
     let findings = findings(cycles, measured, control.interval);
-    let mut diagnosis = Diagnosis { findings, before: None, fix: None, after: None, tried: Vec::new() };
+    let mut diagnosis =
+        Diagnosis { findings, before: None, fix: None, mended: None, after: None, tried: Vec::new() };
     let (Some(cause), Some(rate)) = (diagnosis.findings.cause, measured.worker_rate) else {
         return Ok(diagnosis);
     };
@@ -247,6 +251,7 @@ pub fn flap(
             && after.late_request_share <= before.late_request_share + LATER_MAX;
         diagnosis.tried.push(Tried { fix: fix.clone(), outcome: after });
         if helps && before.flaps_per_hour > 0.0 {
+            diagnosis.mended = Some(spelled(&fix.apply(&control.policy)));
             (diagnosis.fix, diagnosis.after) = (Some(fix), Some(after));
             break;
         }

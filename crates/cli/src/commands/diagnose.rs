@@ -67,8 +67,8 @@ fn tell(diagnosis: &Diagnosis, policy: &str) {
         row(&tried.fix.text, &tried.outcome);
     }
     output::line("");
-    output::line(&match &diagnosis.fix {
-        Some(fix) => format!("fix       --policy {policy}:{}", fix.text),
+    output::line(&match &diagnosis.mended {
+        Some(mended) => format!("fix       --policy {mended}"),
         None if before.flaps_per_hour <= 0.0 => {
             "fix       unknown: its load run again does not swing, so nothing can be tried on it".to_owned()
         }
