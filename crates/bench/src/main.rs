@@ -9,10 +9,12 @@ mod latency;
 mod load;
 mod peers;
 mod report;
+mod slow_clients;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: autoscale-bench balancer [--rounds N] [--seconds N] [--dry] [--autoscale PATH]
+       autoscale-bench slow-clients [--rounds N] [--rate N] [--dry] [--autoscale PATH]
        autoscale-bench conformance [--autoscale PATH]";
 
 fn main() -> ExitCode {
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.split_first() {
         Some((&"balancer", options)) => balancer::run(options),
+        Some((&"slow-clients", options)) => slow_clients::run(options),
         Some((&"conformance", options)) => conformance::run(options),
         _ => Err(anyhow::anyhow!(USAGE)),
     };

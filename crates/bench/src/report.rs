@@ -213,7 +213,28 @@ fn processor() -> String {
     line.and_then(|line| line.split_once(": ")).map_or("unknown processor", |(_, name)| name).to_owned()
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+/// `text` with this section in place of the one under the same heading, or at its end.
+pub(crate) fn with_section(text: &str, heading: &str, section: &str) -> String {
+    let (before, after) = split_section(text, heading);
+    let (before, section) = (before.trim_end(), section.trim_end());
+    let after = if after.is_empty() { String::new() } else { format!("\n{after}") };
+    format!("{before}\n\n{heading}\n\n{section}\n{after}")
+}
+
+/// What stands under a heading; empty where it is not there.
+pub(crate) fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (before, after) = split_section(text, heading);
+    text[before.len()..text.len() - after.len()].trim_start().trim_start_matches(heading).trim()
+}
+
+/// What stands before the section, and from the next heading on.
+fn split_section<'a>(text: &'a str, heading: &str) -> (&'a str, &'a str) {
+    let Some(at) = text.find(&format!("\n{heading}\n")) else { return (text, "") };
+    let next = text[at + 1 + heading.len()..].find("\n## ");
+    (&text[..at], next.map_or("", |next| &text[at + 1 + heading.len() + next + 1..]))
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => None,
@@ -225,6 +246,14 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_is_replaced_where_it_stands() {
+        let text = with_section("# A\n\n## B\n\nb\n", "## C", "c\n");
+        assert_eq!(text, "# A\n\n## B\n\nb\n\n## C\n\nc\n");
+        assert_eq!(with_section(&text, "## B", "new"), "# A\n\n## B\n\nnew\n\n## C\n\nc\n");
+        assert_eq!((section(&text, "## B"), section(&text, "## C"), section(&text, "## D")), ("b", "c", ""));
+    }
 
     #[test]
     fn medians() {
