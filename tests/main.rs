@@ -22,3 +22,4 @@ mod replay;
 mod simulate;
 mod stand_in;
 mod steering;
+mod upgrade;

@@ -87,6 +87,7 @@ fn routes() -> Vec<Row> {
         (Method::POST, "/api/v1/resume", post(steer::resume)),
         (Method::POST, "/api/v1/reload", post(steer::reload)),
         (Method::POST, "/api/v1/stop", post(steer::stop)),
+        (Method::POST, "/api/v1/upgrade", post(steer::upgrade)),
     ]
 }
 

@@ -330,6 +330,14 @@ impl Client {
         self.read(self.send(request).await?).await
     }
 
+    /// Starts a new process that takes over the sockets.
+    ///
+    /// # Errors
+    /// As every request.
+    pub async fn upgrade(&self) -> Result<Accepted, ClientError> {
+        self.post(&["upgrade"], &PlainOrder { by: self.by() }).await
+    }
+
     /// Ends the whole program in good order.
     ///
     /// # Errors

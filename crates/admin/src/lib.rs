@@ -28,5 +28,5 @@ pub use orders::{Accepted, BoostOrder, DEFAULT_HOLD, Length, PauseOrder, ScaleOr
 pub use ports::{LogLine, LogTotals, Logs, Orders, OrdersError, Ports, Totals, WorkerTotals};
 pub use prediction::{PredictedAhead, Prediction, PredictionScore};
 pub use sample::Point;
-pub use serve::{AdminConfig, Handle, ServeError, serve};
+pub use serve::{AdminConfig, Handle, ServeError, serve, serve_on};
 pub use status::Status;

@@ -135,6 +135,8 @@ pub trait Orders: Send + Sync {
     fn protect(&self, worker: &str, on: bool) -> Result<(), OrdersError>;
     /// Ends the whole program in good order.
     fn stop(&self) -> Result<(), OrdersError>;
+    /// Starts a new process that takes over the sockets, to leave when it serves.
+    fn upgrade(&self) -> Result<(), OrdersError>;
     /// Reads the configuration file again; a wrong one is refused and changes nothing.
     fn reload(&self) -> Result<(), OrdersError>;
 }

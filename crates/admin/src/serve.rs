@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,12 +111,22 @@ impl AdminConfig {
 pub struct Handle {
     /// Where it listens.
     pub local_addr: SocketAddr,
+    socket: StdListener,
     task: JoinHandle<()>,
 }
 
 impl Handle {
+    /// A copy of its socket, for a process that is to take over.
+    ///
+    /// # Errors
+    /// When there are no more file descriptors.
+    pub fn socket(&self) -> io::Result<StdListener> {
+        self.socket.try_clone()
+    }
+
     /// Waits until the server has stopped; order that with the token given to [`serve`].
     pub async fn finished(self) {
+        drop(self.socket);
         // Fails only if the task panicked, and that has been reported by the panic itself.
         let _ = self.task.await;
     }
@@ -133,13 +143,31 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<Handle, ServeError> {
     config.check()?;
+    let listen = config.listen;
+    let listener = StdListener::bind(listen).map_err(|source| ServeError::Bind { listen, source })?;
+    serve_on(listener, config, ports, clock, shutdown)
+}
+
+/// The same on a socket that listens already, wherever `config` says.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_on(
+    socket: StdListener,
+    config: AdminConfig,
+    ports: Arc<Ports>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<Handle, ServeError> {
     let bind_error = |source| ServeError::Bind { listen: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(bind_error)?;
-    let local_addr = listener.local_addr().map_err(bind_error)?;
+    let local_addr = socket.local_addr().map_err(bind_error)?;
+    AdminConfig { listen: local_addr, ..config.clone() }.check()?;
+    socket.set_nonblocking(true).map_err(bind_error)?;
+    let listener = socket.try_clone().and_then(TcpListener::from_std).map_err(bind_error)?;
     let guard = Guard::new(config.token, local_addr, &config.hosts);
     let router = api::router(App::new(ports, clock, shutdown.clone()), guard);
     let task = tokio::spawn(accept(listener, router, clock, shutdown));
-    Ok(Handle { local_addr, task })
+    Ok(Handle { local_addr, socket, task })
 }
 
 async fn accept(listener: TcpListener, router: Router, clock: Clock, shutdown: CancellationToken) {

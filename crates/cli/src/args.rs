@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Events(EventsArgs),
     /// Stop a running pool gracefully
     Stop(SteerArgs),
+    /// Start this program anew from the disk and hand over to it, without losing a request
+    Upgrade(SteerArgs),
     /// Explain a decision: every gate with its number
     Why(WhyArgs),
     /// Explain what it would have taken to decide otherwise
@@ -373,7 +375,7 @@ pub(crate) struct DecideArgs {
   autoscale load http://127.0.0.1:8000 --stages 10s:50,20s:400,10s:50
   autoscale load http://127.0.0.1:8000 --rate 100 -d 10s --fail-if 'p99>200ms' --fail-if 'failed>0'")]
 pub(crate) struct LoadArgs {
-    /// Where to (http://…)
+    /// Where to (http://… or https://…)
     #[arg(value_name = "URL", required_unless_present = "url")]
     pub(crate) target: Option<String>,
     /// Where to, the other way to say it
@@ -407,6 +409,12 @@ pub(crate) struct LoadArgs {
     /// Give up on a request after this time
     #[arg(long, default_value = "10s", value_parser = control::span::parse)]
     pub(crate) timeout: Duration,
+    /// https: believe certificates that those in this PEM file vouch for (see `autoscale tls init`)
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// https: believe any certificate, as is done anyway on this machine
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Method to use
     #[arg(short = 'm', long, default_value = "GET")]
     pub(crate) method: String,

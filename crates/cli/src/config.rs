@@ -4,6 +4,7 @@ mod file;
 pub(crate) mod policy_file;
 mod resolve;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -32,6 +33,13 @@ pub(crate) struct Config {
     pub(crate) seed: Option<u64>,
     pub(crate) dry_run: bool,
     pub(crate) plain: bool,
+}
+
+impl Config {
+    /// Whether lines are printed instead of a screen.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain || !std::io::stdout().is_terminal()
+    }
 }
 
 /// The workers.

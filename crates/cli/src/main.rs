@@ -73,6 +73,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Logs(args) => one_thread(run::ask::logs(&args)),
         Command::Events(args) => one_thread(run::ask::events(&args)),
         Command::Stop(args) => one_thread(run::steer::stop(&args)),
+        Command::Upgrade(args) => one_thread(run::steer::upgrade(&args)),
         Command::Why(args) | Command::WhyNot(args) => one_thread(run::ask::why(&args)),
         Command::Doctor(args) => one_thread(run::doctor::run(&args)),
         Command::Replay(args) => run::replay::run(&args),

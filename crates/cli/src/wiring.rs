@@ -9,8 +9,10 @@ mod listeners;
 mod logs;
 mod orders;
 mod record;
+pub(crate) mod sockets;
 mod source;
 pub(crate) mod tls;
+pub(crate) mod upgrade;
 
 pub(crate) use listeners::pool;
 pub(crate) use orders::{Reload, reload_balance};
@@ -26,9 +28,9 @@ use control::{Command, Controller, Cycle, InForce, State};
 use journal::{Health, Writer};
 use live::{Loop, Mode, Target};
 use parking_lot::Mutex;
-use proxy::{DrainNotice, HealthCheck, Proxy, Router};
+use proxy::{DrainNotice, HealthCheck, Proxy, Router, Sockets};
 use supervisor::{Local, ProbeConfig, Steering, SupervisorConfig, Wires, WorkerCommand};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use traffic::{Ledger, Meter, Pool, Route, WorkerId};
@@ -38,6 +40,7 @@ use crate::config::Config;
 use crate::failure::{FAILED, Hint};
 use crate::session::Past;
 use expectation::Expectation;
+use upgrade::{HAND_OVER_GRACE, IDLE_GRACE, Offer, Upgrades};
 
 /// Orders that may wait for the next turn: far more than a person gives in a second.
 const ORDERS_MAX: usize = 64;
@@ -74,6 +77,7 @@ pub(crate) struct Running {
     steering: Steering,
     writer: Option<Arc<Mutex<Option<Writer>>>>,
     turning: JoinHandle<Local>,
+    upgrades: Upgrades,
     admin_server: admin::Handle,
     admin_stop: CancellationToken,
     loop_stop: CancellationToken,
@@ -81,6 +85,7 @@ pub(crate) struct Running {
 
 /// Starts everything that `config` asks for. `args` are read again at a reload.
 pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow::Result<Running> {
+    let mut handed = sockets::handed()?;
     let clock = Clock::start();
     let mut notices = Vec::new();
     let seed = config.seed.unwrap_or_else(|| clock.now().as_microsecond().unsigned_abs());
@@ -89,19 +94,20 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let writer = file.map(|path| record::open(&path, &config, &past, seed, clock.now())).transpose()?;
 
     let Balancing { pool, meter, proxy, drained, secure } =
-        balance(&config, seed, clock, taken, &mut notices)?;
+        balance(&config, seed, clock, (taken, handed.proxy.take()), &mut notices)?;
     let wires = wires(proxy.router(), Arc::clone(&pool), drained);
     let mut local = workers(&config, seed, clock, wires, &mut notices).await?;
     let steering = local.steering();
 
-    let (controller, first) = take_up(&config, &past, &mut notices)?;
+    let (controller, first) = take_up(&config, &past, handed.desired, &mut notices)?;
     local.scale_to(first, &[]).await?;
+    upgrade::all_ready(&handed, &pool, first, clock, config.pool.start_up_deadline).await?;
 
     let (commands, commands_in) = mpsc::channel(ORDERS_MAX);
     let balancing = balancing::Desk::of_fleet(proxy.router(), clock, &config.balancer, &steering);
     let reload =
         orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing), steering.clone());
-    let board = Arc::new(Board::new());
+    let (upgrade, board) = (Arc::new(Notify::new()), Arc::new(Board::new()));
     let expectation = Expectation::start(&config, &past.cycles, clock)?;
     board.restore(past.cycles);
     let writer = writer.map(|writer| Arc::new(Mutex::new(Some(writer))));
@@ -117,19 +123,23 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         reload: &reload,
         balancing,
         health: writer.as_ref().and_then(health),
+        upgrade: &upgrade,
     });
-    let admin_stop = CancellationToken::new();
-    let admin_server = listeners::admin_api(&config, ports, clock, &admin_stop, taken, &mut notices).await?;
+    let (admin_stop, loop_stop) = (CancellationToken::new(), CancellationToken::new());
+    let place = (taken, handed.admin.take());
+    let admin_server = listeners::admin_api(&config, ports, clock, &admin_stop, place, &mut notices).await?;
 
     if let Some((secure, files)) = secure.zip(config.balancer.transport.tls.clone()) {
         tls::watch(secure, files, clock, stop.clone())?;
     }
-    let loop_stop = CancellationToken::new();
     let source = source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now());
     let turning = turns(&config, clock, source, local, controller, commands_in)?;
     let turning = tokio::spawn(
         turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool, expectation)),
     );
+    let offer = Offer::of_pool(&proxy, &admin_server, &board, &config)?;
+    let upgrades = Upgrades::listen(offer, upgrade, clock, stop.clone())?;
+    upgrade::begin(&proxy, handed.predecessor)?;
     Ok(Running {
         listen: proxy.local_addr(),
         admin: admin_server.local_addr,
@@ -145,6 +155,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         steering,
         writer,
         turning,
+        upgrades,
         admin_server,
         admin_stop,
         loop_stop,
@@ -194,7 +205,7 @@ fn balance(
     config: &Config,
     seed: u64,
     clock: Clock,
-    taken: Taken,
+    (taken, sockets): (Taken, Option<Sockets>),
     notices: &mut Vec<String>,
 ) -> anyhow::Result<Balancing> {
     let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
@@ -207,18 +218,22 @@ fn balance(
     let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
     let secure = tls::settle(&config.balancer.transport, &mut settings)?;
     settings.access_log = access_log::open(config.balancer.access_log.as_ref())?;
-    let proxy = listeners::balancer(&settings, taken, notices, |settings| {
-        Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::clone(&on_drained))
-    })?;
+    let sockets = sockets.map_or_else(|| listeners::sockets(&mut settings, taken, notices), Ok)?;
+    let proxy = Proxy::prepare(sockets, settings, Arc::clone(&pool), &meter, clock, on_drained)?;
     Ok(Balancing { pool, meter, proxy, drained, secure })
 }
 
 /// A controller that goes on where the past ended, and how many workers to begin with.
-fn take_up(config: &Config, past: &Past, notices: &mut Vec<String>) -> anyhow::Result<(Controller, u32)> {
+fn take_up(
+    config: &Config,
+    past: &Past,
+    handed: Option<u32>,
+    notices: &mut Vec<String>,
+) -> anyhow::Result<(Controller, u32)> {
     let control = &config.control;
     let mut controller = Controller::new(control.clone()).hint("see `autoscale policy show`")?;
     controller.resume(&past.cycles);
-    let Some(desired) = past.desired() else { return Ok((controller, control.min)) };
+    let Some(desired) = handed.or_else(|| past.desired()) else { return Ok((controller, control.min)) };
     let first = desired.clamp(control.min, control.max);
     notices.push(format!("taking up the earlier run: {first} workers desired"));
     Ok((controller, first))
@@ -271,9 +286,18 @@ impl Running {
     /// closed. Nothing is left behind when this returns.
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         self.stop.cancel();
+        let handed_over = self.upgrades.end().await;
+        if handed_over {
+            // Its successor answers there now.
+            self.admin_stop.cancel();
+        }
         let router = self.proxy.router();
         let log = router.config().access_log;
-        let cut = self.proxy.shutdown(REQUESTS_GRACE).await;
+        let cut = if handed_over {
+            self.proxy.hand_over(IDLE_GRACE, HAND_OVER_GRACE).await
+        } else {
+            self.proxy.shutdown(REQUESTS_GRACE).await
+        };
         if let Some(log) = log {
             log.flush();
         }
@@ -375,6 +399,7 @@ struct PortParts<'a> {
     balancing: Arc<balancing::Desk>,
     health: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
     expectation: Option<Arc<Expectation>>,
+    upgrade: &'a Arc<Notify>,
 }
 
 fn ports(parts: PortParts<'_>) -> Arc<Ports> {
@@ -389,6 +414,7 @@ fn ports(parts: PortParts<'_>) -> Arc<Ports> {
             steering: parts.steering.clone(),
             stop: parts.stop.clone(),
             reload: Arc::clone(parts.reload),
+            upgrade: Arc::clone(parts.upgrade),
             runtime: tokio::runtime::Handle::current(),
         }),
         balancing: parts.balancing,

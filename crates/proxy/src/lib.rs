@@ -50,6 +50,7 @@ mod waiting;
 
 pub use access_log::{AccessLog, Entry, LogFormat};
 pub use config::{Config, Rate};
+pub use listen::Sockets;
 pub use network::{BadNetwork, Network};
 pub use probe::HealthCheck;
 pub use retire::{DrainNotice, Router};

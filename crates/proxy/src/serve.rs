@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ use crate::retry::Hedges;
 use crate::settings::{InForce, Settings};
 use crate::upstream::Connections;
 use crate::waiting::Waiting;
-use crate::{Config, learning, listen, probe, settings};
+use crate::{Config, Sockets, learning, probe, settings};
 
 /// How often, within the time that a connection to a worker may be idle, a thread looks for such
 /// as have been: one is closed at most a quarter late.
@@ -37,6 +39,10 @@ const SWEEPS_PER_TIMEOUT: u32 = 4;
 const SWEEP_EVERY_MIN: Duration = Duration::from_millis(100);
 /// After a failed accept (no file descriptors left, mostly) the next is tried this much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// When serving stops, a request may already be in the socket of an idle connection: this is time
+/// for the runtime to look.
+const NEXT_REQUEST_GRACE_MILLIS: u64 = 5;
 
 /// The balancer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +77,11 @@ pub struct Proxy {
     local_addr: SocketAddr,
     router: Router,
     clock: Clock,
+    /// Copies of what the threads accept from.
+    sockets: Sockets,
+    opened: CancellationToken,
+    /// Milliseconds that an idle connection gets for its next request once serving stops.
+    idle_grace: Arc<AtomicU64>,
     stopping: CancellationToken,
     cut: CancellationToken,
     threads: Vec<Running>,
@@ -107,12 +118,18 @@ pub(crate) struct Thread {
     /// Client connections and tunnels.
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
+    idle_grace: Arc<AtomicU64>,
 }
 
 impl Thread {
     /// The settings as they are now.
     pub(crate) fn config(&self) -> Rc<Settings> {
         self.in_force.get()
+    }
+
+    /// How long an idle connection is waited for once serving stops.
+    pub(crate) fn idle_grace(&self) -> Duration {
+        Duration::from_millis(self.idle_grace.load(Relaxed))
     }
 }
 
@@ -132,6 +149,9 @@ struct Seed {
     local_addr: SocketAddr,
     /// A listener whose clients are sent to the other.
     redirecting: Option<StdListener>,
+    /// Accepting begins then.
+    opened: CancellationToken,
+    idle_grace: Arc<AtomicU64>,
     stopping: CancellationToken,
     cut: CancellationToken,
 }
@@ -150,18 +170,40 @@ impl Proxy {
         clock: Clock,
         on_drained: DrainNotice,
     ) -> Result<Self, StartError> {
+        let proxy = Self::prepare(Sockets::bind(&config)?, config, pool, meter, clock, on_drained)?;
+        proxy.open();
+        Ok(proxy)
+    }
+
+    /// The same on sockets that listen already, wherever `config` says; accepting begins with
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn prepare(
+        sockets: Sockets,
+        config: Config,
+        pool: Arc<Pool>,
+        meter: &Meter,
+        clock: Clock,
+        on_drained: DrainNotice,
+    ) -> Result<Self, StartError> {
         let address = config.listen;
         let not_listening = |cause| StartError::Listen { address, cause };
-        let listeners = listen::bind(address, config.threads.get()).map_err(not_listening)?;
-        let local_addr = listeners[0].local_addr().map_err(not_listening)?;
-        let mut redirecting = listen::bind_redirect(config.redirect_from)?;
+        let local_addr = sockets.local_addr().map_err(not_listening)?;
+        let hands = sockets.dealt(config.threads.get()).map_err(not_listening)?;
+        let mut redirecting = sockets.redirecting().map_err(not_listening)?;
         let waiting = Arc::new(Waiting::new(config.queue_max));
         let settings = Settings::new(config.clone(), clock);
         let router = Router::new(settings, Arc::clone(&pool), Arc::clone(&waiting), clock, on_drained)?;
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
+        let opened = CancellationToken::new();
+        let idle_grace = Arc::new(AtomicU64::new(NEXT_REQUEST_GRACE_MILLIS));
         // Built as it grows: if a thread cannot be started, dropping it ends those that were.
-        let mut proxy = Self { local_addr, router, clock, stopping, cut, threads: Vec::new() };
-        for (index, listener) in listeners.into_iter().enumerate() {
+        let threads = Vec::new();
+        let mut proxy =
+            Self { local_addr, router, clock, sockets, opened, idle_grace, stopping, cut, threads };
+        for (index, listeners) in hands.into_iter().enumerate() {
             let seed = Seed {
                 index,
                 config: config.clone(),
@@ -177,12 +219,36 @@ impl Proxy {
                 local_addr,
                 // One thread will do: each client comes there once.
                 redirecting: redirecting.take(),
+                opened: proxy.opened.clone(),
+                idle_grace: Arc::clone(&proxy.idle_grace),
                 stopping: proxy.stopping.clone(),
                 cut: proxy.cut.clone(),
             };
-            proxy.threads.push(start_thread(seed, listener).map_err(StartError::Thread)?);
+            proxy.threads.push(start_thread(seed, listeners).map_err(StartError::Thread)?);
         }
         Ok(proxy)
+    }
+
+    /// Begins to accept.
+    pub fn open(&self) {
+        self.opened.cancel();
+    }
+
+    /// Copies of the listening sockets, for a process that is to take over.
+    ///
+    /// # Errors
+    /// When there are no more file descriptors.
+    pub fn sockets(&self) -> io::Result<Sockets> {
+        self.sockets.try_clone()
+    }
+
+    /// As [`shutdown`](Self::shutdown), once another process accepts from the same sockets: there is
+    /// no hurry, so a kept connection is told to close by the answer to its next request, and only
+    /// closed unasked when none came for `idle_grace`.
+    pub async fn hand_over(self, idle_grace: Duration, grace: Duration) -> Shutdown {
+        let millis = u64::try_from(idle_grace.as_millis()).unwrap_or(u64::MAX);
+        self.idle_grace.store(millis, Relaxed);
+        self.shutdown(grace).await
     }
 
     /// Where clients connect.
@@ -199,6 +265,8 @@ impl Proxy {
     /// returns, no thread of the proxy runs. Connections that the kernel had accepted are served
     /// first: a request that got in is answered.
     pub async fn shutdown(mut self, grace: Duration) -> Shutdown {
+        // Ours would keep the backlog open after the threads have closed theirs.
+        self.sockets.close();
         self.stopping.cancel();
         let threads = std::mem::take(&mut self.threads);
         let (handles, ended): (Vec<_>, Vec<_>) = threads.into_iter().map(|t| (t.handle, t.ended)).unzip();
@@ -226,7 +294,7 @@ impl Drop for Proxy {
     }
 }
 
-fn start_thread(seed: Seed, listener: StdListener) -> io::Result<Running> {
+fn start_thread(seed: Seed, listeners: Vec<StdListener>) -> io::Result<Running> {
     let (started, starting) = std::sync::mpsc::sync_channel(1);
     let (ending, ended) = oneshot::channel();
     let name = format!("proxy-{}", seed.index);
@@ -238,7 +306,7 @@ fn start_thread(seed: Seed, listener: StdListener) -> io::Result<Running> {
                 return 0;
             }
         };
-        let cut = runtime.block_on(serve(seed, listener, started));
+        let cut = runtime.block_on(serve(seed, listeners, started));
         // Cuts what is left, and gives back its leases.
         drop(runtime);
         let _ = ending.send(());
@@ -255,18 +323,17 @@ fn start_thread(seed: Seed, listener: StdListener) -> io::Result<Running> {
 /// Serves until told to stop; returns how many connections were left when told to cut.
 async fn serve(
     mut seed: Seed,
-    listener: StdListener,
+    listeners: Vec<StdListener>,
     started: std::sync::mpsc::SyncSender<io::Result<()>>,
 ) -> usize {
-    let redirecting = seed.redirecting.take().map(TcpListener::from_std).transpose();
-    let Seed { retirements, cut, local_addr, .. } = &seed;
-    let (listener, redirecting) = match (TcpListener::from_std(listener), redirecting) {
-        (Ok(listener), Ok(redirecting)) => (listener, redirecting),
-        (Err(error), _) | (_, Err(error)) => {
+    let doors = match doors(listeners, seed.redirecting.take()) {
+        Ok(doors) => doors,
+        Err(error) => {
             let _ = started.send(Err(error));
             return 0;
         }
     };
+    let Seed { retirements, cut, local_addr, opened, .. } = &seed;
     let stream = u128::try_from(seed.index).unwrap_or_default();
     let thread = Rc::new(Thread {
         connections: Rc::new(Connections::new(&seed.config, seed.clock)),
@@ -285,6 +352,7 @@ async fn serve(
         shard: Arc::clone(&seed.shard),
         tasks: TaskTracker::new(),
         stopping: seed.stopping.clone(),
+        idle_grace: Arc::clone(&seed.idle_grace),
     });
     let _ = started.send(Ok(()));
     if seed.index == 0 {
@@ -294,17 +362,26 @@ async fn serve(
     tokio::task::spawn_local(settings::follow(Rc::clone(&thread), seed.settings.clone()));
     tokio::task::spawn_local(sweep(Rc::clone(&thread), retirements.clone()));
     tokio::task::spawn_local(give_way(Rc::clone(&thread)));
-    let front = accept(&thread, listener, Door::Front);
-    match redirecting {
-        None => front.await,
-        Some(other) => drop(tokio::join!(front, accept(&thread, other, Door::Redirect))),
+    tokio::select! {
+        biased;
+        () = opened.cancelled() => {}
+        () = thread.stopping.cancelled() => {}
     }
+    let accepting = doors.into_iter().map(|(listener, door)| accept(&thread, listener, door));
+    futures_util::future::join_all(accepting).await;
     thread.tasks.close();
     tokio::select! {
         biased;
         () = thread.tasks.wait() => 0,
         () = cut.cancelled() => thread.tasks.len(),
     }
+}
+
+/// What a thread accepts from, and what those who come there get.
+fn doors(front: Vec<StdListener>, redirecting: Option<StdListener>) -> io::Result<Vec<(TcpListener, Door)>> {
+    let front = front.into_iter().map(|listener| (listener, Door::Front));
+    let all = front.chain(redirecting.map(|listener| (listener, Door::Redirect)));
+    all.map(|(listener, door)| Ok((TcpListener::from_std(listener)?, door))).collect()
 }
 
 /// Accepts until told to stop, and then what the kernel has accepted by that time.

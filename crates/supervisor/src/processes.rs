@@ -20,6 +20,9 @@ pub(crate) use self::machine::{
     adopt_orphans, all, boot, children, die_with_parent, look, signal_exactly, token,
 };
 
+/// Tells a process that listening sockets were handed to it: none of our children is meant.
+pub(crate) const HANDED_OVER: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "AUTOSCALE_UPGRADE"];
+
 /// Carries a worker's unique token, so that all that it starts can be told to be ours.
 pub(crate) const TOKEN_VARIABLE: &str = "AUTOSCALE_WORKER_TOKEN";
 

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::leash::Leash;
+use crate::processes::HANDED_OVER;
 
 /// Pause before a program that ended is started again; doubles each time it ends without an answer.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
@@ -168,7 +169,11 @@ struct Talk {
 
 fn spawn(program: &Program, leash: &Leash) -> std::io::Result<Talk> {
     let missing = || std::io::Error::other("it has no such stream");
-    let mut child = Command::new(&leash.program)
+    let mut command = Command::new(&leash.program);
+    for variable in HANDED_OVER {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(&leash.arguments)
         .args(&program.command)
         .stdin(Stdio::piped())

@@ -47,6 +47,12 @@ pub(super) async fn reload(State(app): State<Arc<App>>) -> Answer {
     Ok(accepted("configuration read again".to_owned(), None))
 }
 
+pub(super) async fn upgrade(State(app): State<Arc<App>>) -> Answer {
+    app.ports.orders.upgrade()?;
+    let text = "a new process is being started; it takes over when it is ready";
+    Ok(accepted(text.to_owned(), None))
+}
+
 pub(super) async fn stop(State(app): State<Arc<App>>) -> Answer {
     app.ports.orders.stop()?;
     Ok(accepted("stopping: requests are finished first".to_owned(), None))

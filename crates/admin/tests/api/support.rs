@@ -124,6 +124,10 @@ impl Orders for Notes {
         self.known(if on { "protect" } else { "unprotect" }, worker)
     }
 
+    fn upgrade(&self) -> Result<(), OrdersError> {
+        Ok(())
+    }
+
     fn stop(&self) -> Result<(), OrdersError> {
         self.note("stop".to_owned())
     }

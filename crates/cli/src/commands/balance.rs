@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clock::Clock;
-use proxy::Proxy;
+use proxy::{Proxy, Sockets};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use traffic::Meter;
 
@@ -14,6 +15,9 @@ use crate::args::BalanceArgs;
 use crate::config::resolve_balance;
 use crate::failure::{FAILED, Hint, coded};
 use crate::wiring::balancing::Desk;
+use crate::wiring::fixed::Watch;
+use crate::wiring::sockets;
+use crate::wiring::upgrade::{self, HAND_OVER_GRACE, IDLE_GRACE, Offer, Upgrades};
 use crate::{output, shutdown, wiring};
 
 /// Time that requests in flight get at the end, before connections are cut.
@@ -26,6 +30,7 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
         return Err(anyhow::anyhow!("there is nothing to balance over"))
             .hint("name servers with --backend, or as proxy.backends in the file");
     }
+    let handed = sockets::handed()?;
     let clock = Clock::start();
     let pool = wiring::pool(&config.balancer)?;
     let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
@@ -35,12 +40,15 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     let secure = wiring::tls::settle(&transport, &mut settings)?;
     settings.access_log = wiring::access_log::open(config.balancer.access_log.as_ref())?;
     let log = settings.access_log.clone();
-    let proxy = Proxy::start(settings, Arc::clone(&pool), &meter, clock, Arc::new(|_| {}))
-        .map_err(|error| coded(error.into(), "choose another address with --listen", FAILED))?;
+    let listening = handed.proxy.map_or_else(|| Sockets::bind(&settings), Ok);
+    let proxy = listening.and_then(|sockets| {
+        Proxy::prepare(sockets, settings, Arc::clone(&pool), &meter, clock, Arc::new(|_| {}))
+    });
+    let proxy = proxy.map_err(|error| coded(error.into(), "choose another address with --listen", FAILED))?;
     let desk = Desk::of_servers(proxy.router(), clock, config.balancer, &config.backends);
     let balancing = Arc::new(desk);
     let reload = wiring::reload_balance(args.clone(), Arc::clone(&balancing));
-    let stop = CancellationToken::new();
+    let (stop, asked) = (CancellationToken::new(), Arc::new(Notify::new()));
     let admin = wiring::fixed::start(wiring::fixed::Parts {
         admin: config.admin,
         pool,
@@ -50,6 +58,8 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
         balancing,
         reload: Arc::clone(&reload),
         router: proxy.router(),
+        socket: handed.admin,
+        upgrade: Arc::clone(&asked),
     })
     .await?;
     shutdown::listen(stop.clone())?;
@@ -59,10 +69,12 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     }
     let scheme = wiring::tls::scheme(&transport);
     output::line(&format!("listening on {scheme}://{}", proxy.local_addr()));
-    output::line(&format!("admin on http://{}", admin.local_addr));
+    output::line(&format!("admin on http://{}", admin.server().local_addr));
+    let offer = Offer::of_balancer(&proxy, admin.server())?;
+    let upgrades = Upgrades::listen(offer, asked, clock, stop.clone())?;
+    upgrade::begin(&proxy, handed.predecessor)?;
     stop.cancelled().await;
-    let cut = proxy.shutdown(REQUESTS_GRACE).await.cut;
-    admin.finish().await;
+    let cut = leave(proxy, admin, upgrades.end().await).await;
     if let Some(log) = log {
         log.flush();
     }
@@ -70,6 +82,18 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
         output::complain(&format!("warning: {cut} connections had not finished and were cut"));
     }
     Ok(())
+}
+
+/// Finishes what is under way; how many connections had to be cut.
+async fn leave(proxy: Proxy, admin: Watch, handed_over: bool) -> usize {
+    if handed_over {
+        // A successor answers there now.
+        admin.finish().await;
+        return proxy.hand_over(IDLE_GRACE, HAND_OVER_GRACE).await.cut;
+    }
+    let cut = proxy.shutdown(REQUESTS_GRACE).await.cut;
+    admin.finish().await;
+    cut
 }
 
 /// HUP reads the file again.

@@ -17,7 +17,7 @@ use super::reach::failed;
 use super::steps::Steps;
 use super::top;
 use crate::args::RunArgs;
-use crate::config::{Config, resolve};
+use crate::config::resolve;
 use crate::wiring::{self, Running, Taken};
 use crate::{output, shutdown};
 
@@ -38,7 +38,8 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 async fn attend(running: &Running) -> anyhow::Result<View> {
-    let steps = Steps::new(&format!("http://{}/", running.listen));
+    let scheme = wiring::tls::scheme(&running.config().balancer.transport);
+    let steps = Steps::new(&format!("{scheme}://{}/", running.listen));
     let load: top::LoadStep = std::sync::Arc::new(move || steps.next());
     // Told at the start, so that the screen offers the key.
     let off = stream::once(std::future::ready(Update::Load(Some("off".to_owned()))));
@@ -63,7 +64,7 @@ pub(crate) async fn show(
 ) -> anyhow::Result<View> {
     listen_to_signals(running)?;
     let mut view = View::default();
-    if is_plain(running.config()) {
+    if running.config().is_plain() {
         tokio::select! {
             () = lines(running, &mut view) => {}
             () = drain(others) => {}
@@ -81,11 +82,6 @@ pub(crate) async fn show(
         () = running.stop.cancelled() => {}
     }
     Ok(view)
-}
-
-/// Whether lines are printed instead of a screen.
-fn is_plain(config: &Config) -> bool {
-    config.plain || !std::io::stdout().is_terminal()
 }
 
 /// Takes in what nobody looks at, so that its sender need not wait; never ends.

@@ -63,6 +63,12 @@ pub(crate) async fn stop(args: &SteerArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `autoscale upgrade`.
+pub(crate) async fn upgrade(args: &SteerArgs) -> anyhow::Result<()> {
+    said(&connect(args)?.upgrade().await.map_err(failed)?);
+    Ok(())
+}
+
 fn said(accepted: &Accepted) {
     output::line(&accepted.text);
 }

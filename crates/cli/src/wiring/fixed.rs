@@ -1,6 +1,6 @@
 //! Backends that somebody else runs: the loop watches them, and there is nothing to scale.
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use live::{Loop, Mode, Status, Target, TargetError};
 use proxy::Router;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use traffic::{Backend, Meter, Pool};
@@ -36,17 +36,24 @@ pub(crate) struct Parts {
     pub(crate) balancing: Arc<balancing::Desk>,
     pub(crate) reload: Reload,
     pub(crate) router: Router,
+    /// Where it listens already, if it does.
+    pub(crate) socket: Option<TcpListener>,
+    pub(crate) upgrade: Arc<Notify>,
 }
 
 /// The admin API and the loop behind it, at work.
 pub(crate) struct Watch {
-    pub(crate) local_addr: SocketAddr,
     server: admin::Handle,
     turning: JoinHandle<Fixed>,
     stop: CancellationToken,
 }
 
 impl Watch {
+    /// Where the admin API is.
+    pub(crate) fn server(&self) -> &admin::Handle {
+        &self.server
+    }
+
     /// Ends both.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
@@ -58,7 +65,7 @@ impl Watch {
 
 /// Starts to watch.
 pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
-    let Parts { admin, pool, meter, clock, stop, balancing, reload, router } = parts;
+    let Parts { admin, pool, meter, clock, stop, balancing, reload, router, socket, upgrade } = parts;
     let backends = u32::try_from(pool.ready().len()).unwrap_or(u32::MAX);
     let policy = PolicyConfig { name: "threshold".to_owned(), settings: serde_json::Map::new() };
     let control =
@@ -71,7 +78,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
             let meter = Arc::clone(&meter);
             Arc::new(move || source::totals(&meter.read(clock.now()), &router))
         },
-        orders: Arc::new(Desk { pool: Arc::clone(&pool), stop, reload }),
+        orders: Arc::new(Desk { pool: Arc::clone(&pool), stop, reload, upgrade }),
         balancing,
         logs: Arc::new(NoLogs),
         record: None,
@@ -92,7 +99,11 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
     });
     let ended = CancellationToken::new();
     let settings = AdminConfig { listen: admin.listen, token: admin.token, hosts: Vec::new() };
-    let server = admin::serve(settings, ports, clock, ended.clone()).await.map_err(|error| {
+    let server = match socket {
+        Some(socket) => admin::serve_on(socket, settings, ports, clock, ended.clone()),
+        None => admin::serve(settings, ports, clock, ended.clone()).await,
+    };
+    let server = server.map_err(|error| {
         let advice = error.hint();
         coded(error.into(), advice, FAILED)
     })?;
@@ -108,7 +119,7 @@ pub(crate) async fn start(parts: Parts) -> anyhow::Result<Watch> {
         clock,
     };
     let turning = tokio::spawn(turning.run(ended.clone(), move |cycle| drop(board.push(cycle))));
-    Ok(Watch { local_addr: server.local_addr, server, turning, stop: ended })
+    Ok(Watch { server, turning, stop: ended })
 }
 
 /// Backends as a target that is as it is.
@@ -169,6 +180,7 @@ struct Desk {
     pool: Arc<Pool>,
     stop: CancellationToken,
     reload: Reload,
+    upgrade: Arc<Notify>,
 }
 
 impl Orders for Desk {
@@ -196,6 +208,11 @@ impl Orders for Desk {
 
     fn stop(&self) -> Result<(), OrdersError> {
         self.stop.cancel();
+        Ok(())
+    }
+
+    fn upgrade(&self) -> Result<(), OrdersError> {
+        self.upgrade.notify_one();
         Ok(())
     }
 

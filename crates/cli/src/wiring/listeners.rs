@@ -1,10 +1,11 @@
 //! The two addresses of a pool, and what happens when another program has one.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use admin::{AdminConfig, Ports};
 use clock::Clock;
-use proxy::Proxy;
+use proxy::Sockets;
 use tokio_util::sync::CancellationToken;
 use traffic::Pool;
 
@@ -27,26 +28,25 @@ pub(crate) fn pool(settings: &Balancer) -> anyhow::Result<Arc<Pool>> {
     Ok(pool)
 }
 
-pub(super) fn balancer(
-    settings: &proxy::Config,
+/// Listens where `settings` say, or on the next free port, which they say then.
+pub(super) fn sockets(
+    settings: &mut proxy::Config,
     taken: Taken,
     notices: &mut Vec<String>,
-    start: impl Fn(proxy::Config) -> Result<Proxy, proxy::StartError>,
-) -> anyhow::Result<Proxy> {
+) -> anyhow::Result<Sockets> {
     let asked = settings.listen;
-    let mut listen = asked;
     for _ in 0..PORTS_TRIED {
-        match start(proxy::Config { listen, ..settings.clone() }) {
-            Ok(proxy) => {
-                if listen != asked {
-                    notices.push(format!("port {} is taken: balancing on {listen}", asked.port()));
+        match Sockets::bind(settings) {
+            Ok(sockets) => {
+                if settings.listen != asked {
+                    notices.push(format!("port {} is taken: balancing on {}", asked.port(), settings.listen));
                 }
-                return Ok(proxy);
+                return Ok(sockets);
             }
             Err(proxy::StartError::Listen { cause, .. })
                 if taken == Taken::Next && cause.kind() == std::io::ErrorKind::AddrInUse =>
             {
-                listen.set_port(listen.port().wrapping_add(1));
+                settings.listen.set_port(settings.listen.port().wrapping_add(1));
             }
             Err(error) => {
                 let advice = "choose another address with --listen; port 0 takes any free one";
@@ -62,14 +62,18 @@ pub(super) async fn admin_api(
     ports: Arc<Ports>,
     clock: Clock,
     stop: &CancellationToken,
-    taken: Taken,
+    (taken, mut socket): (Taken, Option<TcpListener>),
     notices: &mut Vec<String>,
 ) -> anyhow::Result<admin::Handle> {
     let asked = config.admin.listen;
     let mut listen = asked;
     for _ in 0..PORTS_TRIED {
         let settings = AdminConfig { listen, token: config.admin.token.clone(), hosts: Vec::new() };
-        match admin::serve(settings, Arc::clone(&ports), clock, stop.clone()).await {
+        let served = match socket.take() {
+            Some(socket) => admin::serve_on(socket, settings, Arc::clone(&ports), clock, stop.clone()),
+            None => admin::serve(settings, Arc::clone(&ports), clock, stop.clone()).await,
+        };
+        match served {
             Ok(server) => {
                 if listen != asked {
                     notices.push(format!("port {} is taken: admin API on {listen}", asked.port()));

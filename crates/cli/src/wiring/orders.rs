@@ -6,8 +6,8 @@ use admin::{Orders, OrdersError};
 use control::Command;
 use parking_lot::Mutex;
 use supervisor::Steering;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::balancing;
@@ -24,6 +24,7 @@ pub(super) struct Desk {
     pub(super) steering: Steering,
     pub(super) stop: CancellationToken,
     pub(super) reload: Reload,
+    pub(super) upgrade: Arc<Notify>,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
@@ -86,6 +87,11 @@ impl Orders for Desk {
 
     fn stop(&self) -> Result<(), OrdersError> {
         self.stop.cancel();
+        Ok(())
+    }
+
+    fn upgrade(&self) -> Result<(), OrdersError> {
+        self.upgrade.notify_one();
         Ok(())
     }
 

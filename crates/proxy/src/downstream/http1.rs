@@ -6,15 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 
 use super::pulse::{Phase, Verdict};
-use super::rest::{self, FIRST_REQUEST_GRACE, NEXT_REQUEST_GRACE};
+use super::rest;
 use super::socket::ClientIo;
 use super::{Client, Peer, Stream};
+use crate::answer::AnswerBody;
 use crate::serve::Thread;
 use crate::strict::Limits;
 
@@ -53,7 +57,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
         let thread = Rc::clone(thread);
         move |request| {
             let (thread, client) = (Rc::clone(&thread), Rc::clone(&client));
-            async move { Ok::<_, Infallible>(super::answer(thread, client, request).await) }
+            async move { Ok::<_, Infallible>(answer(thread, client, request).await) }
         }
     });
     let limits = Limits { head_bytes: config.head_bytes_max };
@@ -89,7 +93,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
             () = &mut stopping, if !stop_asked => {
                 stop_asked = true;
                 let fresh = pulse.phase() == Phase::Fresh;
-                check.set(clock.sleep(if fresh { FIRST_REQUEST_GRACE } else { NEXT_REQUEST_GRACE }));
+                check.set(clock.sleep(rest::grace(thread, fresh)));
             }
             () = &mut check => {
                 if stop_asked || (pulse.phase_age() >= REST_AFTER && leave()) {
@@ -118,6 +122,15 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
         let _ = clock.timeout(LINGER, drain(io.into_stream())).await;
     }
     None
+}
+
+/// Answers; once serving stops, a client is told so with its answer, before it sends the next request.
+async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let mut response = super::answer(Rc::clone(&thread), client, request).await;
+    if thread.stopping.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Reads what a refused client goes on sending, until it has noticed.

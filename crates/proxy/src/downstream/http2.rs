@@ -20,11 +20,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 
-use super::{Client, Peer, Stream, rest};
+use super::{Client, Peer, Stream};
 use crate::answer::AnswerBody;
 use crate::serve::Thread;
 use crate::strict;
 use crate::upstream::Broken;
+
+/// When serving stops, a request may already be in the socket: this is time for the runtime to look.
+/// Streams begun before the client has the GOAWAY are served (RFC 9113, 6.8).
+const LOOK_ONCE_MORE: Duration = Duration::from_millis(5);
 
 /// Requests at once on one connection; what nginx allows, and twice what load generators use.
 const STREAMS_MAX: u32 = 128;
@@ -73,7 +77,7 @@ pub(super) async fn serve(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) 
             _ = connection.as_mut() => return,
             () = &mut stopping, if !is_leaving => {
                 is_leaving = true;
-                clock.sleep(rest::NEXT_REQUEST_GRACE).await;
+                clock.sleep(LOOK_ONCE_MORE).await;
                 connection.as_mut().graceful_shutdown();
             }
             () = &mut check => {

@@ -8,10 +8,12 @@ use super::Stream;
 use crate::serve::Thread;
 
 /// When serving stops, a new connection may still bring the request it was made for.
-pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
-/// When serving stops, a request may already be in the socket of an idle connection: this is time
-/// for the runtime to look.
-pub(super) const NEXT_REQUEST_GRACE: Duration = Duration::from_millis(5);
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a connection that brings nothing is waited for once serving stops.
+pub(super) fn grace(thread: &Thread, is_fresh: bool) -> Duration {
+    if is_fresh { FIRST_REQUEST_GRACE.max(thread.idle_grace()) } else { thread.idle_grace() }
+}
 
 /// Waits until the client says something more, for so long; whether it did. `is_fresh`: it has not
 /// said anything before.
@@ -31,7 +33,7 @@ pub(super) async fn until_bytes(
             read = stream.read_early() => return read.is_ok_and(|read| read > 0),
             () = &mut stopping, if !stop_asked => {
                 stop_asked = true;
-                timer.set(thread.clock.sleep(if is_fresh { FIRST_REQUEST_GRACE } else { NEXT_REQUEST_GRACE }));
+                timer.set(thread.clock.sleep(grace(thread, is_fresh)));
             }
             () = poll_fn(|cx| seat.as_ref().map_or(Poll::Pending, |seat| seat.poll_dismissed(cx))) => return false,
             () = &mut timer => return false,

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::protocol::{Order, PROTOCOL, Report, STREAMS, line, take};
+use crate::processes::HANDED_OVER;
 
 /// Orders on their way; a pool of the largest size may be ordered whole at once.
 const ORDERS_MAX: usize = 4 * control::fleet::WORKERS_MAX as usize;
@@ -69,7 +70,11 @@ impl Link {
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
-        let child = Command::new(&command.program)
+        let mut started = Command::new(&command.program);
+        for name in HANDED_OVER {
+            started.env_remove(name);
+        }
+        let child = started
             .args(&command.arguments)
             .stdin(OwnedFd::from(theirs))
             // Held by it, they would keep a pipe that we write to open after our death.
