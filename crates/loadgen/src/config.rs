@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::plan::{Pattern, PatternError, Plan, Spacing, Stages, Trace};
 use crate::target::Target;
+use crate::tls::Trust;
 use crate::units::Rate;
 
 /// Length of a run that was given neither a length nor a number of requests.
@@ -79,6 +80,8 @@ pub struct LoadConfig {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Body of each request. Default empty.
     pub body: Bytes,
+    /// Whose certificate an `https://` target may show.
+    pub trust: Trust,
 }
 
 impl LoadConfig {
@@ -98,6 +101,7 @@ impl LoadConfig {
             method: Method::GET,
             headers: Vec::new(),
             body: Bytes::new(),
+            trust: Trust::default(),
         }
     }
 

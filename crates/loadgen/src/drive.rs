@@ -106,7 +106,7 @@ impl Load {
         let addresses = resolve(&self.config).await?;
         let ending = stop.child_token();
         let run = Arc::new(Run {
-            client: Client::new(&self.config, addresses),
+            client: Client::new(&self.config, addresses)?,
             tally: Tally::default(),
             clock,
             began: clock.uptime(),

@@ -10,6 +10,7 @@ pub mod plan;
 mod report;
 mod target;
 mod threshold;
+mod tls;
 mod units;
 
 pub use config::{LoadConfig, LoadError, Shape};
@@ -17,4 +18,5 @@ pub use drive::{Load, Progress, Throttle, run};
 pub use report::{Percentiles, Report, Verdict};
 pub use target::{Target, TargetError};
 pub use threshold::{Breach, Threshold, ThresholdError, Thresholds};
+pub use tls::Trust;
 pub use units::{Rate, RateError, parse_duration};

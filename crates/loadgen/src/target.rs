@@ -1,4 +1,4 @@
-//! Where the load goes: an `http://` URL, taken apart once.
+//! Where the load goes: an `http://` or `https://` URL, taken apart once.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ pub struct Target {
     /// Name or address to connect to, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) is_tls: bool,
     /// The `Host` header.
     pub(crate) host_header: HeaderValue,
     /// What follows the host.
@@ -24,11 +25,8 @@ pub enum TargetError {
     /// There is no scheme.
     #[error("`{0}` is not a URL: did you mean http://{0}?")]
     NoScheme(String),
-    /// https is not there yet.
-    #[error("`{0}`: not yet: only http:// URLs can be loaded, TLS is still to come")]
-    Https(String),
     /// Another scheme.
-    #[error("`{0}`: only http:// URLs can be loaded")]
+    #[error("`{0}`: only http:// and https:// URLs can be loaded")]
     Scheme(String),
     /// Not a URL, or one with a user name.
     #[error("`{0}` is not a URL such as http://127.0.0.1:8000/path")]
@@ -50,11 +48,11 @@ impl FromStr for Target {
         // A fragment is the browser's affair and never sent.
         let sent = text.split('#').next().unwrap_or(text);
         let parts = sent.parse::<Uri>().map_err(|_| form())?.into_parts();
-        match parts.scheme {
-            Some(scheme) if scheme == Scheme::HTTP => {}
-            Some(scheme) if scheme == Scheme::HTTPS => return Err(TargetError::Https(text.to_owned())),
+        let is_tls = match parts.scheme {
+            Some(scheme) if scheme == Scheme::HTTP => false,
+            Some(scheme) if scheme == Scheme::HTTPS => true,
             _ => return Err(TargetError::Scheme(text.to_owned())),
-        }
+        };
         let authority: Authority = parts.authority.ok_or_else(form)?;
         let named_port = authority.as_str().rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         if authority.as_str().contains('@') || (named_port && authority.port_u16().is_none()) {
@@ -66,7 +64,8 @@ impl FromStr for Target {
         }
         Ok(Self {
             host,
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
+            is_tls,
             host_header: HeaderValue::from_str(authority.as_str()).map_err(|_| form())?,
             path: parts.path_and_query.unwrap_or(PathAndQuery::from_static("/")),
         })
@@ -75,7 +74,8 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.host_header.to_str().unwrap_or(&self.host), self.path)
+        let scheme = if self.is_tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.host_header.to_str().unwrap_or(&self.host), self.path)
     }
 }
 
@@ -91,6 +91,7 @@ mod tests {
             ("http://[::1]:81/?cpu_ms=5#top", "::1", 81, "http://[::1]:81/?cpu_ms=5"),
             ("http://[::1]", "::1", 80, "http://[::1]/"),
             ("HTTP://host?x", "host", 80, "http://host/?x"),
+            ("https://host", "host", 443, "https://host/"),
         ];
         for (text, host, port, shown) in cases {
             let target: Target = text.parse().unwrap();
@@ -103,7 +104,6 @@ mod tests {
     fn wrong_urls_say_what_was_expected() {
         let cases = [
             ("localhost:8000", "`localhost:8000` is not a URL: did you mean http://localhost:8000?"),
-            ("https://host", "`https://host`: not yet"),
             ("ftp://host", "`ftp://host`: only http://"),
             ("http://", "`http://` is not a URL such as"),
             ("http://user@host", "`http://user@host` is not a URL such as"),

@@ -1,7 +1,6 @@
 //! `autoscale demo`: pool, balancer, scaling, dashboard and a scripted load that takes it from
 //! one worker to five and back.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +11,7 @@ use control::Cycle;
 use dashboard::terminal::screen::Update;
 use futures_util::stream;
 use loadgen::plan::Stages;
-use loadgen::{LoadConfig, Rate, Report, Shape, Target};
+use loadgen::{LoadConfig, Rate, Report, Shape, Target, Trust};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +43,9 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let (progress, shown) = mpsc::channel(PROGRESS_MAX);
     let stop_load = running.stop.child_token();
     let script = if args.quick { QUICK_SCRIPT } else { SCRIPT };
-    let load = start_load(running.listen, script, stop_load.clone(), progress)?;
+    let scheme = wiring::tls::scheme(&running.config().balancer.transport);
+    let url = format!("{scheme}://{}/", running.listen);
+    let load = start_load(&url, script, stop_load.clone(), progress)?;
     let watching = tokio::spawn(until_back(Watched::of(&running), script_length(script)?, max, min));
 
     let updates = stream::unfold(shown, async |mut shown| Some((shown.recv().await?, shown)));
@@ -80,12 +81,14 @@ fn script_length(script: &str) -> anyhow::Result<Duration> {
 /// Runs the script on a thread and a runtime of its own, so that it is disturbed as little as
 /// one machine allows; the last rate goes on until stopped.
 fn start_load(
-    to: SocketAddr,
+    to: &str,
     script: &str,
     stop: CancellationToken,
     progress: mpsc::Sender<Update>,
 ) -> anyhow::Result<JoinHandle<anyhow::Result<Report>>> {
-    let mut config = LoadConfig::new(format!("http://{to}/").parse::<Target>()?);
+    let mut config = LoadConfig::new(to.parse::<Target>()?);
+    // It is our own balancer, whatever its certificate.
+    config.trust = Trust::Anyone;
     let start = Rate::per_second(4.0).unwrap_or(Rate::ZERO);
     config.shape = Shape::Stages { start, stages: Stages::from_str(script)? };
     config.duration = Some(LONGEST);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use loadgen::plan::{Pattern, Spacing, Stages, Trace};
-use loadgen::{LoadConfig, Progress, Rate, Report, Shape, Target, Thresholds, Verdict};
+use loadgen::{LoadConfig, Progress, Rate, Report, Shape, Target, Thresholds, Trust, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{LoadArgs, Output};
@@ -48,6 +48,7 @@ fn config(args: &LoadArgs) -> anyhow::Result<LoadConfig> {
     config.connections = args.threads.or((config.shape == Shape::Closed).then_some(CLOSED_LOOP));
     config.duration = args.duration;
     config.requests = args.requests;
+    config.trust = trust(args)?;
     config.timeout = args.timeout;
     config.method = args
         .method
@@ -59,6 +60,16 @@ fn config(args: &LoadArgs) -> anyhow::Result<LoadConfig> {
         config.spacing = Spacing::Poisson { seed };
     }
     Ok(config)
+}
+
+fn trust(args: &LoadArgs) -> anyhow::Result<Trust> {
+    match &args.cacert {
+        Some(path) => {
+            Ok(Trust::Authorities(fs_err::read(path).hint("`autoscale tls init` makes one: ca.pem")?))
+        }
+        None if args.insecure => Ok(Trust::Anyone),
+        None => Ok(Trust::Loopback),
+    }
 }
 
 /// Clients of a closed loop that was not given a number.

@@ -11,11 +11,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use super::tally::{Answer, Failure};
-use crate::config::LoadConfig;
+use crate::config::{LoadConfig, LoadError};
+use crate::tls::Secure;
 
 const X_WORKER: HeaderName = HeaderName::from_static("x-worker");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -25,6 +27,7 @@ type Connection = SendRequest<Full<Bytes>>;
 /// Requests to one server, all alike.
 pub(crate) struct Client {
     addresses: Vec<SocketAddr>,
+    secure: Option<Secure>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -39,7 +42,10 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client of the server at `addresses`, which are tried in order.
-    pub(crate) fn new(config: &LoadConfig, addresses: Vec<SocketAddr>) -> Self {
+    ///
+    /// # Errors
+    /// When TLS cannot be spoken as `config` wants it.
+    pub(crate) fn new(config: &LoadConfig, addresses: Vec<SocketAddr>) -> Result<Self, LoadError> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, config.target.host_header.clone());
         if !config.keep_alive {
@@ -49,8 +55,9 @@ impl Client {
             // A header given by hand replaces ours.
             headers.insert(name.clone(), value.clone());
         }
-        Self {
+        Ok(Self {
             addresses,
+            secure: Secure::to(config)?,
             method: config.method.clone(),
             uri: Uri::from(config.target.path.clone()),
             headers,
@@ -58,7 +65,7 @@ impl Client {
             keep_alive: config.keep_alive,
             idle: Mutex::default(),
             connections: TaskTracker::new(),
-        }
+        })
     }
 
     /// One request, from connecting to the last byte of the answer. Dropping the future closes
@@ -111,6 +118,19 @@ impl Client {
             TcpStream::connect(self.addresses.as_slice()).await.map_err(|error| unconnected(&error))?;
         // A request is one small packet, which must not wait for an acknowledgement.
         stream.set_nodelay(true).map_err(|error| unconnected(&error))?;
+        match &self.secure {
+            None => self.speak(stream).await,
+            Some(Secure { connector, name }) => {
+                let stream = connector.connect(name.clone(), stream).await;
+                self.speak(stream.map_err(|_| Failure::Connect)?).await
+            }
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Connection, Failure> {
         let (connection, io) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| failure(&error))?;
         // Its errors reach the request that waits on it.
