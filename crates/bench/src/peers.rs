@@ -69,7 +69,8 @@ pub(crate) struct Backends {
     pub(crate) unix: Vec<String>,
 }
 
-/// Sizes of answers, by path: `/128`, `/1024`, `/65536`.
+/// Sizes of answers, by path: `/128`, `/1024`, `/65536`; `/upload` answers as the first once it has
+/// read the whole body.
 const SIZES: [usize; 3] = [128, 1_024, 65_536];
 
 pub(crate) fn backends(folder: &Path, ports: usize) -> anyhow::Result<Backends> {
@@ -92,8 +93,11 @@ pub(crate) fn backends(folder: &Path, ports: usize) -> anyhow::Result<Backends> 
            open_file_cache max=16; client_body_temp_path {folder}/bt; proxy_temp_path {folder}/pt;\n\
            fastcgi_temp_path {folder}/ft; uwsgi_temp_path {folder}/ut; scgi_temp_path {folder}/st;\n\
            server {{ {listen} root {folder};\n\
-             default_type text/plain; location = /healthz {{ return 200 ok; }} }} }}\n",
+             default_type text/plain; location = /healthz {{ return 200 ok; }}\n\
+             location = /upload {{ proxy_method GET; proxy_pass_request_body off;\n\
+               proxy_set_header Content-Length \"\"; proxy_pass http://{first}/128; }} }} }}\n",
         folder = folder.display(),
+        first = tcp[0],
     );
     let process = nginx("backend", tcp[0], folder, &config)?;
     Ok(Backends { _process: process, tcp: tcp.iter().map(SocketAddr::to_string).collect(), unix })

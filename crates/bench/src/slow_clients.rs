@@ -41,7 +41,7 @@ const ATTACKS: &[Attack] = &[
     Attack {
         name: "slow body",
         flags: &["-B", "-i", "1", "-s", "8192", "-x", "10", "-t", "POST"],
-        path: "/128",
+        path: "/upload",
     },
     Attack {
         name: "slow read",
