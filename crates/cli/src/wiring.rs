@@ -129,14 +129,11 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let place = (taken, handed.admin.take());
     let admin_server = listeners::admin_api(&config, ports, clock, &admin_stop, place, &mut notices).await?;
 
-    if let Some((secure, files)) = secure.zip(config.balancer.transport.tls.clone()) {
-        tls::watch(secure, files, clock, stop.clone())?;
-    }
+    watch_certificate(secure, &config, clock, &stop)?;
     let source = source::MeterSource::new(Arc::clone(&pool), Arc::clone(&meter), clock.now());
     let turning = turns(&config, clock, source, local, controller, commands_in)?;
-    let turning = tokio::spawn(
-        turning.run(loop_stop.clone(), emit(Arc::clone(&board), writer.clone(), pool, expectation)),
-    );
+    let emit = emit(Arc::clone(&board), writer.clone(), pool, expectation);
+    let turning = tokio::spawn(turning.run(loop_stop.clone(), emit));
     let offer = Offer::of_pool(&proxy, &admin_server, &board, &config)?;
     let upgrades = Upgrades::listen(offer, upgrade, clock, stop.clone())?;
     upgrade::begin(&proxy, handed.predecessor)?;
@@ -160,6 +157,16 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
         admin_stop,
         loop_stop,
     })
+}
+
+fn watch_certificate(
+    secure: Option<Arc<proxy::Tls>>,
+    config: &Config,
+    clock: Clock,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some((secure, files)) = secure.zip(config.balancer.transport.tls.clone()) else { return Ok(()) };
+    tls::watch(secure, files, clock, stop.clone())
 }
 
 /// The loop, not yet turning.
