@@ -7,7 +7,7 @@ use rand_core::Rng;
 use rand_pcg::Pcg64;
 
 use crate::peers::{self, Peer};
-use crate::{conformance, cost, idle, latency, load, report, slow_clients};
+use crate::{conformance, cost, idle, latency, load, report, results, slow_clients};
 
 /// Rounds of which the medians are taken.
 const ROUNDS: usize = 8;
@@ -61,13 +61,12 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
     let text = report::text(&found);
     println!("{text}");
     if !options.contains(&"--dry") {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
         // Measured by another mode: it stays.
-        let before = fs_err::read_to_string(path).unwrap_or_default();
+        let before = results::read();
         let slow = report::section(&before, slow_clients::HEADING);
         let whole =
             if slow.is_empty() { text } else { report::with_section(&text, slow_clients::HEADING, slow) };
-        fs_err::write(path, whole)?;
+        results::write(&whole)?;
     }
     Ok(())
 }

@@ -230,7 +230,8 @@ pub(crate) fn section<'a>(text: &'a str, heading: &str) -> &'a str {
 /// What stands before the section, and from the next heading on.
 fn split_section<'a>(text: &'a str, heading: &str) -> (&'a str, &'a str) {
     let Some(at) = text.find(&format!("\n{heading}\n")) else { return (text, "") };
-    let next = text[at + 1 + heading.len()..].find("\n## ");
+    let rest = &text[at + 1 + heading.len()..];
+    let next = ["\n## ", "\n# "].into_iter().filter_map(|next| rest.find(next)).min();
     (&text[..at], next.map_or("", |next| &text[at + 1 + heading.len() + next + 1..]))
 }
 

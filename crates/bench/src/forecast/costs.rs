@@ -1,0 +1,87 @@
+//! Cost over that of the clairvoyant optimum, for each price and start-up.
+
+use simulator::{Contest, Contestant, Engine, Scenario, Score};
+
+use super::chance::{Estimate, mean_of};
+use super::{KAPPAS, START_UPS, Trace};
+
+/// Who runs; the first two are ours, the third is what nobody may be much worse than.
+pub(super) const POLICIES: [&str; 5] = ["auto", "predictive", "hpa", "threshold", "hpa_tuned"];
+/// The place of the HPA at 70 % among them.
+const HPA: usize = 2;
+
+/// One price and one start-up.
+pub(super) struct Cell {
+    pub(super) kappa: f64,
+    pub(super) start_up_s: f64,
+    /// One a policy.
+    pub(super) ratios: Vec<Estimate>,
+    /// For each policy the worst cost over the HPA's, and where.
+    pub(super) worst: Vec<(f64, String)>,
+    /// For each policy means over the traces: late requests and over-provision in percent, scale-outs
+    /// over the HPA's.
+    pub(super) shares: Vec<[f64; 3]>,
+}
+
+pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Cell>> {
+    let contestants = POLICIES.map(|name| Contestant::parse(name).expect("these policies are known"));
+    let mut cells = Vec::new();
+    for kappa in KAPPAS {
+        let scenario = Scenario { kappa, ..Scenario::default() };
+        let contest = Contest {
+            traces,
+            contestants: &contestants,
+            start_ups: &START_UPS,
+            scenario: &scenario,
+            engine: &Engine::Fluid,
+            columns: Some(1),
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let scores = contest.run(threads, &|| {})?;
+        for start_up in START_UPS {
+            let start_up_s = start_up.as_secs_f64();
+            let here = |name: &str| -> Vec<&Score> {
+                let fits =
+                    |score: &&Score| score.policy == name && (score.start_up_s - start_up_s).abs() < 1e-9;
+                scores.iter().filter(fits).collect()
+            };
+            let all: Vec<Vec<&Score>> = POLICIES.iter().map(|name| here(name)).collect();
+            cells.push(cell(kappa, start_up_s, &all));
+        }
+    }
+    Ok(cells)
+}
+
+fn cell(kappa: f64, start_up_s: f64, all: &[Vec<&Score>]) -> Cell {
+    let ratio = |scores: &Vec<&Score>| {
+        let interval = |score: &Score| score.cost_ratio_interval.map(|own| (own.low, own.high));
+        let known: Vec<_> = scores.iter().map(|score| (score.cost_ratio, interval(score))).collect();
+        mean_of(&known)
+    };
+    let worst = |scores: &Vec<&Score>| {
+        let pairs = scores.iter().zip(&all[HPA]);
+        let over = pairs.map(|(own, hpa)| (own.cost / hpa.cost, own.trace.clone()));
+        over.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, String::new()))
+    };
+    let shares = |scores: &Vec<&Score>| {
+        let mean = |of: &dyn Fn(&Score, &Score) -> f64| {
+            scores.iter().zip(&all[HPA]).map(|(own, hpa)| of(own, hpa)).sum::<f64>() / scores.len() as f64
+        };
+        let used = |score: &Score| (1.0 - score.slack).max(1e-9) * score.worker_seconds;
+        [
+            mean(&|own, _| 100.0 * own.late_request_share),
+            // Paid for beyond what the load needs at the utilisation that meets the objective.
+            mean(&|own, _| {
+                100.0 * (own.worker_seconds * Scenario::default().slo_utilisation / used(own) - 1.0)
+            }),
+            mean(&|own, hpa| own.scale_outs as f64 / hpa.scale_outs.max(1) as f64),
+        ]
+    };
+    Cell {
+        kappa,
+        start_up_s,
+        ratios: all.iter().map(ratio).collect(),
+        worst: all.iter().map(worst).collect(),
+        shares: all.iter().map(shares).collect(),
+    }
+}
