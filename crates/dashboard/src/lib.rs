@@ -3,6 +3,7 @@
 //! [`View`] takes [`control::Cycle`]s and nothing else, so that every face of the dashboard
 //! shows the same numbers, live and from a record. Time comes from the cycles.
 
+pub mod foresight;
 pub mod plain;
 pub mod report;
 pub mod terminal;

@@ -8,7 +8,9 @@ pub mod story;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use control::{Applied, Cycle, Decision, FleetStatus, InForce, Observation, ShadowTurn, State, WorkerSeen};
+use control::{
+    Applied, Cycle, Decision, FleetStatus, Foresight, InForce, Observation, ShadowTurn, State, WorkerSeen,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use traffic::{Latency, WorkerId};
@@ -57,9 +59,31 @@ pub struct Turn {
     pub change: i64,
     /// What each policy that only watches would have, in order of [`View::shadows`].
     pub shadows: Vec<u32>,
+    /// What was expected at this turn of a later one.
+    pub expected: Option<Expected>,
     arrivals: u64,
     measured: Duration,
     latency: Option<Latency>,
+}
+
+/// Where four of five readings of a later moment should lie, in the signal's unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expected {
+    /// That moment.
+    pub at: Timestamp,
+    /// One in ten is below.
+    pub low: f64,
+    /// One in ten is above.
+    pub high: f64,
+}
+
+impl Expected {
+    fn of(made: Timestamp, foresight: &Foresight) -> Option<Self> {
+        let lead = jiff::SignedDuration::try_from_secs_f64(foresight.lead_s).ok()?;
+        let at = made.checked_add(lead).ok()?;
+        let sound = foresight.q10.is_finite() && foresight.q90.is_finite();
+        sound.then_some(Self { at, low: foresight.q10, high: foresight.q90 })
+    }
 }
 
 /// The last turn at which the pool could be asked.
@@ -203,6 +227,7 @@ impl View {
             down: measured.and_then(|measured| measured.down),
             change: if matches!(applied, Applied::Ordered) { decision.change() } else { 0 },
             shadows: decision.shadows.iter().map(ShadowTurn::desired).collect(),
+            expected: decision.foresight.as_ref().and_then(|foresight| Expected::of(seen.at, foresight)),
             arrivals: window.map_or(0, |window| window.arrivals),
             measured: window.map_or(Duration::ZERO, |window| window.length),
             latency: window.and_then(|window| window.latency),
@@ -229,6 +254,7 @@ impl View {
             down: None,
             change: 0,
             shadows: Vec::new(),
+            expected: None,
             arrivals: 0,
             measured: Duration::ZERO,
             latency: None,
@@ -309,6 +335,11 @@ impl View {
     /// Since when the pool cannot be asked, and why.
     pub fn unanswered(&self) -> Option<(Timestamp, &str)> {
         self.blind.as_ref().map(|(since, because)| (*since, because.as_str()))
+    }
+
+    /// What the policy foresaw when it was last asked, if it is one that does.
+    pub fn foresight(&self) -> Option<&Foresight> {
+        self.asked.as_ref()?.foresight.as_deref()
     }
 
     /// Configuration and orders in force.

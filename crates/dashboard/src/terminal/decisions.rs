@@ -6,9 +6,8 @@ use ratatui::text::{Line, Span};
 
 use super::Ui;
 use super::palette::{Tone, of_event};
-use crate::text;
 use crate::view::{Event, View};
-use crate::why;
+use crate::{foresight, text, why};
 
 /// Rows below which the story is not worth its heading: heading, now, what holds, one event.
 pub(super) const ROWS_MIN: u16 = 4;
@@ -17,6 +16,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, view: &View, ui: &Ui) {
     let width = usize::from(area.width);
     let mut lines = vec![heading(ui, width)];
     lines.extend(now(view, ui, width));
+    lines.extend(expected(view, ui, width));
     let room = usize::from(area.height).saturating_sub(lines.len());
     lines.extend(view.events().take(room).map(|event| told(event, view, ui, width)));
     for (row, line) in (0..area.height).zip(lines) {
@@ -51,6 +51,13 @@ fn now(view: &View, ui: &Ui, width: usize) -> [Line<'static>; 2] {
     }
     let hold = why::hold(asked, now);
     [line(" now      ", why::now(asked), Tone::Figure), line("          ", hold, Tone::Pending)]
+}
+
+/// What a policy that plans expects, where one does.
+fn expected(view: &View, ui: &Ui, width: usize) -> Option<Line<'static>> {
+    let content = text::cut(&foresight::line(view.foresight()?), width.saturating_sub(10));
+    let head = Span::styled(" ahead    ", ui.palette.style(Tone::Label));
+    Some(Line::from(vec![head, Span::styled(content, ui.palette.style(Tone::Figure))]))
 }
 
 fn told(event: &Event, view: &View, ui: &Ui, width: usize) -> Line<'static> {

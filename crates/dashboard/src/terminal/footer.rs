@@ -48,6 +48,7 @@ fn keys(view: &View, ui: &Ui, width: u16) -> Line<'static> {
         (2, "d", "drain"),
         (if view.load().is_some() { 1 } else { 9 }, "l", "load"),
         (1, "w", "why"),
+        (if view.foresight().is_some() { 1 } else { 9 }, "f", "forecast"),
         (3, "↑ ↓", "select"),
         (3, "space", if ui.frozen.is_some() { "go on" } else { "freeze" }),
         (4, "z", "zoom"),

@@ -167,6 +167,7 @@ pub fn key(ui: &mut Ui, view: &View, key: KeyEvent) -> Option<Action> {
             KeyCode::Down => ui.scroll = ui.scroll.saturating_add(1).min(SCROLL_MAX),
             KeyCode::Char('?' | 'h') => ui.toggle(Popup::Help),
             KeyCode::Char('w') => ui.toggle(Popup::Why),
+            KeyCode::Char('f') => ui.toggle(Popup::Forecast),
             _ => {}
         }
         return None;
@@ -204,6 +205,7 @@ fn plain(ui: &mut Ui, view: &View, code: KeyCode) -> Option<Action> {
         KeyCode::Char('l') => ui.notice = Some("there is no load of ours here".to_owned()),
         KeyCode::Char('?' | 'h') => ui.toggle(Popup::Help),
         KeyCode::Char('w') => ui.toggle(Popup::Why),
+        KeyCode::Char('f') => ui.toggle(Popup::Forecast),
         KeyCode::Char('z') => ui.span = ui.span.next(),
         KeyCode::Char(' ') => {
             ui.frozen = if ui.frozen.is_some() { None } else { Some(Box::new(view.clone())) };

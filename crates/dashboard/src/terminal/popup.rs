@@ -1,4 +1,4 @@
-//! What opens over the screen: help and the whole reason.
+//! What opens over the screen: help, the whole reason, and the forecast with its models.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,9 +7,8 @@ use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 
 use super::Ui;
 use super::palette::Tone;
-use crate::text;
 use crate::view::View;
-use crate::why;
+use crate::{foresight, text, why};
 
 /// Which one is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +17,8 @@ pub enum Popup {
     Help,
     /// The trail of the last decision.
     Why,
+    /// What is expected, what is planned, and how good each model was.
+    Forecast,
 }
 
 /// Keys, then words. Short enough for 80×24.
@@ -28,6 +29,7 @@ w          why this number   k      kill the selected worker (y/n)
 ↑ ↓ Tab    select a worker   d      drain the selected worker (y/n)
 space      freeze the view   l      next load step, if there is a load
 z          time span         Ctrl-Z suspend
+f          what is expected, what is planned, and how good each model was
 
 desired    how many workers there should be: the decision
 ready      passed its probe, gets requests; starting: not yet
@@ -71,6 +73,7 @@ pub(super) fn draw(frame: &mut Frame, view: &View, ui: &Ui) {
         Popup::Help if ui.playback.is_some() => (" help ", PLAYBACK_HELP.to_owned()),
         Popup::Help => (" help ", HELP.to_owned()),
         Popup::Why => (" why ", whole_reason(view)),
+        Popup::Forecast => (" forecast ", whole_forecast(view)),
     };
     let screen = frame.area();
     let widest = content.lines().map(text::columns).max().unwrap_or(0);
@@ -93,6 +96,13 @@ pub(super) fn draw(frame: &mut Frame, view: &View, ui: &Ui) {
     let paragraph = Paragraph::new(Text::from(lines)).block(block).scroll((scroll, 0));
     frame.render_widget(Clear, area);
     frame.render_widget(paragraph, area);
+}
+
+fn whole_forecast(view: &View) -> String {
+    match view.foresight() {
+        Some(seen) => foresight::board(seen),
+        None => "this policy does not plan: `--policy predictive` does".to_owned(),
+    }
 }
 
 fn whole_reason(view: &View) -> String {

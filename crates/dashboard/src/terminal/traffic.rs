@@ -9,7 +9,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::symbols::Marker;
 use ratatui::text::Span;
-use ratatui::widgets::canvas::{Canvas, Line as Stroke};
+use ratatui::widgets::canvas::{Canvas, Line as Stroke, Points};
 
 use super::fit::{Piece, fit_with_gap};
 use super::palette::{Palette, Tone};
@@ -195,6 +195,11 @@ fn curve(
         .turns()
         .filter_map(|turn| Some((turn.at, f64::from(span.place(turn.at, dots_x)?), turn.signal)))
         .collect();
+    let band: Vec<_> = view
+        .turns()
+        .filter_map(|turn| turn.expected.filter(|expected| expected.at <= span.now))
+        .filter_map(|one| Some((f64::from(span.place(one.at, dots_x)?), one.low, one.high)))
+        .collect();
     let canvas =
         Canvas::default().marker(Marker::Braille).x_bounds([0.0, last_x]).y_bounds([0.0, last_y]).paint(
             |context| {
@@ -204,6 +209,11 @@ fn curve(
                         let end = (x + 1.0).min(last_x);
                         context.draw(&Stroke::new(x, y, end, y, palette.paint(tone)));
                     }
+                }
+                // What was expected of each moment: dots at both ends, so that no colour is needed.
+                for (x, low, high) in &band {
+                    let coords = [(*x, height(*low)), (*x, height(*high))];
+                    context.draw(&Points { coords: &coords, color: palette.paint(Tone::Pending) });
                 }
                 context.layer();
                 let gap = gap(view);
