@@ -133,3 +133,36 @@ async fn a_pool_says_what_it_expects_and_what_to_do_about_it() {
     assert!(["Scale Up", "Scale Down", "No Change"].contains(&answer["recommendation"].as_str().unwrap()));
     assert_eq!((&answer["trust"], &answer["model"]), (&"learning".into(), &"last_reading".into()), "honest");
 }
+
+#[tokio::test]
+async fn what_became_of_forecasts_is_told_of_a_run_file_and_it_replays() {
+    let bench = Bench::new().await;
+    let rows = (0..400).map(|step| {
+        let angle = f64::from(step) / 40.0 * std::f64::consts::TAU;
+        format!("{},{:.2}\n", step * 15, 3_000.0 + 2_000.0 * angle.sin())
+    });
+    let trace: String = std::iter::once("time_s,value\n".to_owned()).chain(rows).collect();
+    let (trace, run) = (bench.write("wave.csv", &trace), bench.file("run.db"));
+    let (trace, run) = (trace.to_str().unwrap(), run.to_str().unwrap());
+    let words = ["simulate", "--trace", trace, "--policies", "predictive:season=10m", "--record", run];
+    assert_eq!(bench.finish(words).await.code(), Some(0));
+    let score = async |more: &[&str]| -> Value {
+        let words = ["forecast", "score", "--run", run, "-o", "json"];
+        bench.finish(words.into_iter().chain(more.iter().copied())).await.json()
+    };
+    let all = score(&[]).await;
+    let model = &all["forecasts"][0];
+    assert_eq!(model["model"], "autoregressive", "{all}");
+    assert!(
+        model["scored"].as_u64().unwrap() > 300 && model["relative_mae"].as_f64().unwrap() < 0.8,
+        "{all}"
+    );
+    assert!(all["decisions"]["in_time"].as_u64().unwrap() > 10, "{all}");
+    let hour = score(&["--last", "1h"]).await;
+    assert!(
+        hour["over_s"].as_f64().unwrap() <= 3_600.0
+            && hour["forecasts"][0]["scored"].as_u64() < model["scored"].as_u64()
+    );
+    let replayed = bench.finish(["replay", run, "--verify"]).await.well();
+    assert!(replayed.ends_with("\n0 divergences\n"), "{replayed}");
+}

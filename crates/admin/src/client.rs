@@ -160,6 +160,15 @@ impl Client {
         self.get(&["series"], &[("metric", metric), ("last", last)]).await
     }
 
+    /// What is expected, as `GET /predict` answers.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn prediction(&self) -> Result<serde_json::Value, ClientError> {
+        let request = self.request_at(Method::GET, &["predict"], &[]).timeout(ANSWER_TIMEOUT);
+        self.read(self.send(request).await?).await
+    }
+
     /// The last `n` turns, oldest first.
     ///
     /// # Errors
@@ -351,9 +360,14 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
+        self.request_at(method, &[&["api", "v1"], path].concat(), query)
+    }
+
+    /// From the root, where what other tools know stands too.
+    fn request_at(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+            segments.pop_if_empty().extend(path);
         }
         let request = self.http.request(method, url).query(query);
         match &self.token {

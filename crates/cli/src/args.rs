@@ -30,7 +30,7 @@ pub(crate) use diagnose::{Complaint, DiagnoseArgs};
 pub(crate) use doctor::{DoctorArgs, DoctorCommand, DoctorSignalArgs};
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, RecipeArgs,
-    SeriesArgs, TrainArgs,
+    ScoreArgs, SeriesArgs, TrainArgs,
 };
 pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
 pub(crate) use overload::{OFF, OverloadArgs, hedge_after, hedge_text};
@@ -158,6 +158,10 @@ pub(crate) enum Command {
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  autoscale demo
+  autoscale demo --policy hpa --shadow threshold,kpa
+  autoscale demo --policy predictive    three waves: each is a day, and is met earlier than the first")]
 pub(crate) struct DemoArgs {
     /// A shorter script, for tests and the impatient
     #[arg(long)]

@@ -78,7 +78,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Doctor(args) => one_thread(run::doctor::run(&args)),
         Command::Replay(args) => run::replay::run(&args),
         Command::Verify(args) => run::verify::run(&args),
-        Command::Forecast(args) => run::forecast::run(&args),
+        Command::Forecast(args) => one_thread(run::forecast::run(&args)),
         Command::Simulate(args) => run::simulate::run(&args),
         Command::Tune(args) => run::tune::run(&args),
         Command::Advise(args) => run::advise::run(&args),

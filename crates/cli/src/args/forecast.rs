@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use control::span;
 
-use super::{ValueKind, parse};
+use super::{AskArgs, ValueKind, parse};
 
 /// Arguments of `forecast`.
 #[derive(Debug, Args)]
@@ -24,6 +24,8 @@ pub(crate) enum ForecastCommand {
     Predict(PredictArgs),
     /// Learn a model from recorded load and keep it; the same training twice gives the same file
     Train(TrainArgs),
+    /// How forecasts and the decisions that rested on them turned out, live or in a run file
+    Score(ScoreArgs),
     /// The models that are kept: their stages, scores and history
     Models(ModelsArgs),
 }
@@ -113,8 +115,9 @@ pub(crate) struct EvaluateArgs {
 /// Arguments of `forecast predict`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The advice: Scale Up above --up, Scale Down below --down, else No Change. A model that knows too
-little abstains: predicted_next is then null, and the advice No Change.
+    after_help = "The advice: Scale Up above --up, Scale Down below --down, else No Change. Where neither is given, 35
+and 15 are assumed of a percentage, which the answer says; of anything else there is no advice. A
+model that knows too little abstains: predicted_next is then null, and the advice No Change.
 
 Examples:
   autoscale forecast predict cpu.csv --kind cpu_percent --up 35 --down 15
@@ -134,12 +137,12 @@ pub(crate) struct PredictArgs {
     /// Folder of the models that are kept [default: that of the user]
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
-    /// Advise to scale up above this value
-    #[arg(long, default_value = "35", value_parser = parse::percent, value_name = "VALUE")]
-    pub(crate) up: f64,
-    /// Advise to scale down below this value
-    #[arg(long, default_value = "15", value_parser = parse::percent, value_name = "VALUE")]
-    pub(crate) down: f64,
+    /// Advise to scale up above this value [default: 35 where readings are a percentage, else none]
+    #[arg(long, value_parser = parse::percent, value_name = "VALUE")]
+    pub(crate) up: Option<f64>,
+    /// Advise to scale down below this value [default: 15 where readings are a percentage, else none]
+    #[arg(long, value_parser = parse::percent, value_name = "VALUE")]
+    pub(crate) down: Option<f64>,
     /// Print JSON
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Form,
@@ -147,6 +150,28 @@ pub(crate) struct PredictArgs {
     pub(crate) series: SeriesArgs,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+}
+
+/// Arguments of `forecast score`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Of a policy that plans (predictive): each forecast is compared with what came, each change of the
+number with what was needed. A running pool tells of the turns that it still holds; a run file of all.
+
+Examples:
+  autoscale forecast score
+  autoscale forecast score --run run.db --last 1h
+  autoscale forecast score --run run.db -o json"
+)]
+pub(crate) struct ScoreArgs {
+    /// Only what happened within this time before the last turn [default: everything]
+    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    pub(crate) last: Option<Duration>,
+    /// Read a run file instead of asking a running pool
+    #[arg(long, value_name = "FILE")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
 }
 
 /// Arguments of `forecast train`.
@@ -211,13 +236,7 @@ pub(crate) enum ModelsCommand {
         id: String,
     },
     /// One stage further: candidate, shadow, champion; the champion before retires
-    Promote {
-        /// The first digits of its name
-        id: String,
-        /// Why, for the record
-        #[arg(long, default_value = "by hand")]
-        because: String,
-    },
+    Promote(ChangeArgs),
     /// The champion of a subject retires, the one before decides again
     Rollback {
         /// What is forecast
@@ -227,13 +246,7 @@ pub(crate) enum ModelsCommand {
         because: String,
     },
     /// Take a model out of the running
-    Retire {
-        /// The first digits of its name
-        id: String,
-        /// Why, for the record
-        #[arg(long, default_value = "by hand")]
-        because: String,
-    },
+    Retire(ChangeArgs),
     /// What happened to the models of a subject, the latest first
     History {
         /// What is forecast
@@ -241,4 +254,14 @@ pub(crate) enum ModelsCommand {
     },
     /// The kinds of models that there are
     Kinds,
+}
+
+/// Which model changes its stage, and why.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArgs {
+    /// The first digits of its name
+    pub(crate) id: String,
+    /// Why, for the record
+    #[arg(long, default_value = "by hand")]
+    pub(crate) because: String,
 }

@@ -3,6 +3,7 @@
 mod evaluate;
 mod models;
 mod predict;
+mod score;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -19,20 +20,21 @@ use crate::failure::{FAILED, Hint};
 use crate::session;
 
 /// Runs the command.
-pub(crate) fn run(args: &ForecastArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &ForecastArgs) -> anyhow::Result<()> {
     match &args.command {
         ForecastCommand::Evaluate(args) => evaluate::run(args),
         ForecastCommand::Predict(args) => predict::run(args),
+        ForecastCommand::Score(args) => score::run(args).await,
         ForecastCommand::Train(args) => train::run(args),
         ForecastCommand::Models(args) => models::run(args),
     }
 }
 
-/// A trace as a series on the grid that the arguments ask for.
-fn read(path: &Path, args: &SeriesArgs) -> anyhow::Result<(String, Series)> {
+/// A trace, and its values as a series on the grid that the arguments ask for.
+fn read(path: &Path, args: &SeriesArgs) -> anyhow::Result<(Trace, Series)> {
     let trace = simulate::read_as(path, args.bucket, args.kind, args.quiet)?;
     let series = series(&trace).hint("the trace must have at least two buckets")?;
-    Ok((trace.name, on_grid(&series, args.bin)))
+    Ok((trace, on_grid(&series, args.bin)))
 }
 
 fn series(trace: &Trace) -> Result<Series, forecast::series::SeriesError> {

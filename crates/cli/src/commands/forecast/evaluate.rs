@@ -58,7 +58,7 @@ pub(super) fn run(args: &EvaluateArgs) -> anyhow::Result<()> {
                 let error = anyhow::anyhow!("{}: {} steps are too few", file.display(), series.len());
                 return Err(coded(error, "a longer trace, a shorter --bin or nearer --horizons", INVALID));
             }
-            let found = evaluate(&clock, &trace, &recipe, &series, &protocol).hint("see --help")?;
+            let found = evaluate(&clock, &trace.name, &recipe, &series, &protocol).hint("see --help")?;
             match args.output {
                 Form::Csv => drop(output::line(found.csv().trim_end())),
                 Form::Table => drop(output::line(&table(&found))),

@@ -20,18 +20,18 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<()> {
         ModelsCommand::List | ModelsCommand::Kinds => list(&store, args.output),
         ModelsCommand::Show { id } => show(&store, id, args.output),
         ModelsCommand::History { subject } => history(&store, subject, args.output),
-        ModelsCommand::Promote { id, because } => {
-            let id = store.find(id).map_err(refused)?.id;
-            let stage = store.promote(now, &id, because).map_err(refused)?;
+        ModelsCommand::Promote(change) => {
+            let id = store.find(&change.id).map_err(refused)?.id;
+            let stage = store.promote(now, &id, &change.because).map_err(refused)?;
             said(&format!("{id} is {stage}"))
         }
         ModelsCommand::Rollback { subject, because } => {
             let back = store.rollback(now, subject, because).map_err(refused)?;
             said(&format!("{} decides for {subject} again", back.id))
         }
-        ModelsCommand::Retire { id, because } => {
-            let id = store.find(id).map_err(refused)?.id;
-            store.retire(now, &id, because).map_err(refused)?;
+        ModelsCommand::Retire(change) => {
+            let id = store.find(&change.id).map_err(refused)?.id;
+            store.retire(now, &id, &change.because).map_err(refused)?;
             said(&format!("{id} is retired"))
         }
     }

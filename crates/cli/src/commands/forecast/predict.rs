@@ -6,12 +6,17 @@ use forecast::backtest::{Protocol, summarise};
 use forecast::{Forecaster, Series};
 use jiff::Timestamp;
 use serde::Serialize;
+use simulator::Trace;
+use simulator::trace::Kind;
 
 use super::{read, recipe, store};
 use crate::args::{Form, PredictArgs};
 use crate::failure::{FAILED, Hint, NOT_FOUND};
 use crate::output;
 
+/// The default policy's lines, in percent of a worker's CPU.
+const UP: f64 = 35.0;
+const DOWN: f64 = 15.0;
 /// The levels that are shown.
 const QUANTILES: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -23,8 +28,10 @@ struct Answer {
     /// Median at the nearest horizon; nothing if the model abstains.
     predicted_next: Option<f64>,
     recommendation: Advice,
-    up: f64,
-    down: f64,
+    up: Option<f64>,
+    down: Option<f64>,
+    /// Where the two come from.
+    thresholds: &'static str,
     /// The forecast over what is: how many times today's load.
     factor: Option<f64>,
     /// Share of outcomes at or below the 0.9 quantile, measured on the file itself.
@@ -48,6 +55,40 @@ struct Ahead {
     q90: f64,
 }
 
+/// The values between which nothing is advised, and where they come from.
+struct Lines {
+    up: Option<f64>,
+    down: Option<f64>,
+    origin: &'static str,
+}
+
+impl Lines {
+    /// Those that were given. Where none was, those of the pool's own default policy, but only for
+    /// what is on their scale.
+    fn of(args: &PredictArgs, trace: &Trace) -> Self {
+        let told = args.series.kind.is_some();
+        let within = || trace.values.iter().flatten().all(|value| (0.0..=100.0).contains(value));
+        match (args.up, args.down) {
+            (None, None) if trace.kind == Kind::CpuPercent => {
+                Self { up: Some(UP), down: Some(DOWN), origin: "assumed for CPU percent" }
+            }
+            (None, None) if !told && within() => {
+                let origin = "assumed: readings between 0 and 100 are taken for CPU percent";
+                Self { up: Some(UP), down: Some(DOWN), origin }
+            }
+            (None, None) => {
+                let origin = "none: readings that are no percentage need --up and --down";
+                Self { up: None, down: None, origin }
+            }
+            (up, down) => Self { up, down, origin: "given" },
+        }
+    }
+
+    fn advice(&self, predicted: Option<f64>) -> Advice {
+        Advice::of(predicted, self.up.unwrap_or(f64::INFINITY), self.down.unwrap_or(f64::NEG_INFINITY))
+    }
+}
+
 /// A model ready to answer, or why it is not.
 struct Ready {
     model: Option<Box<dyn Forecaster>>,
@@ -58,12 +99,13 @@ struct Ready {
 
 /// Runs the command.
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let (_, series) = read(&args.file, &args.series)?;
+    let (trace, series) = read(&args.file, &args.series)?;
+    let lines = Lines::of(args, &trace);
     let mut ready = match &args.model_id {
         Some(id) => kept(args, id, &series)?,
         None => learnt(args, &series)?,
     };
-    let answer = answer(args, &series, &mut ready);
+    let answer = answer(&lines, &series, &mut ready);
     match args.output {
         Form::Json => output::value(&answer, false),
         Form::Csv => csv(&answer),
@@ -108,7 +150,7 @@ fn kept(args: &PredictArgs, id: &str, series: &Series) -> anyhow::Result<Ready> 
     Ok(Ready { model: Some(model), recipe: file.recipe, id: Some(stored.id.to_string()), fault: None })
 }
 
-fn answer(args: &PredictArgs, series: &Series, ready: &mut Ready) -> Answer {
+fn answer(lines: &Lines, series: &Series, ready: &mut Ready) -> Answer {
     let horizons = &ready.recipe.horizons;
     let forecast = ready.model.as_ref().and_then(|model| model.predict(horizons, &QUANTILES));
     let ahead: Vec<Ahead> = forecast
@@ -130,9 +172,10 @@ fn answer(args: &PredictArgs, series: &Series, ready: &mut Ready) -> Answer {
     Answer {
         current_avg,
         predicted_next,
-        recommendation: Advice::of(predicted_next, args.up, args.down),
-        up: args.up,
-        down: args.down,
+        recommendation: lines.advice(predicted_next),
+        up: lines.up,
+        down: lines.down,
+        thresholds: lines.origin,
         factor: predicted_next
             .zip(current_avg)
             .map(|(next, now)| next / now)
@@ -173,12 +216,12 @@ fn table(answer: &Answer) -> anyhow::Result<()> {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     output::line(&format!("on average     {}", number(answer.current_avg)));
     output::line(&format!("next           {}", number(answer.predicted_next)));
-    output::line(&format!(
-        "advice         {} (up above {}, down below {})",
-        answer.recommendation.name(),
-        answer.up,
-        answer.down
-    ));
+    let line = |word: &str, value: Option<f64>| value.map(|value| format!("{word} {value}"));
+    let lines: Vec<String> =
+        [line("up above", answer.up), line("down below", answer.down)].into_iter().flatten().collect();
+    let named = [lines.join(", "), answer.thresholds.to_owned()].into_iter().filter(|part| !part.is_empty());
+    let named = named.collect::<Vec<_>>().join("; ");
+    output::line(&format!("advice         {} ({named})", answer.recommendation.name()));
     output::line(&format!(
         "confidence     {} of outcomes below q90 (0.9 is right)",
         number(answer.confidence)

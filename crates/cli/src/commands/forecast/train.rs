@@ -76,9 +76,9 @@ fn job(args: &TrainArgs) -> anyhow::Result<Job> {
         return from_manifest(path, &args.series);
     }
     let data = args.file.clone().expect("clap asks for a file where there is no manifest");
-    let (name, series) = read(&data, &args.series)?;
+    let (trace, series) = read(&data, &args.series)?;
     let recipe = recipe(&args.model, &args.recipe, series.step())?;
-    Ok(Job { data, subject: args.subject.clone().unwrap_or(name), series, recipe })
+    Ok(Job { data, subject: args.subject.clone().unwrap_or(trace.name), series, recipe })
 }
 
 fn from_manifest(path: &Path, args: &SeriesArgs) -> anyhow::Result<Job> {
