@@ -1,6 +1,6 @@
 //! The model that forecasts beside the loop, for policies that look ahead.
 
-use control::ControllerConfig;
+use control::{ControllerConfig, span};
 use forecast::Settings;
 use live::forecasting::{Forecasting, Model};
 
@@ -19,6 +19,10 @@ pub(super) fn start(config: &ControllerConfig) -> std::io::Result<Option<Forecas
     let step = config.turn();
     let mut settings = Settings::new(step);
     settings.horizons = HORIZONS.to_vec();
+    let season = config.policy.settings.get("season").and_then(|season| season.as_str());
+    if let Some(season) = season.and_then(|season| span::parse(season).ok()).filter(|one| !one.is_zero()) {
+        settings.seasons = vec![season];
+    }
     let steps = HORIZONS.last().copied().unwrap_or(1);
     let forecaster = (entry.build)(&settings);
     Forecasting::start(Model { id: MODEL.to_owned(), forecaster, step, steps }).map(Some)
