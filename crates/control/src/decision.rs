@@ -14,7 +14,7 @@ use crate::soundness::Unsound;
 pub use crate::because::{Because, Text};
 pub use crate::decision::alarm::{Alarm, AlarmState};
 pub use crate::decision::condition::{Condition, ConditionKind};
-pub use crate::decision::foresight::{Foresight, Planned, Trust};
+pub use crate::decision::foresight::{Foresight, Planned, Standing, Trust};
 
 pub mod alarm;
 pub mod condition;

@@ -15,6 +15,7 @@ pub mod lint;
 mod manifest;
 mod number;
 pub mod observation;
+pub mod outcome;
 pub mod policy;
 pub mod shadow;
 pub mod soundness;
@@ -29,7 +30,7 @@ pub use controller::{Controller, ControllerConfig};
 pub use cycle::{Applied, Cycle};
 pub use decision::{
     Alarm, AlarmState, Because, Blocked, Boost, Condition, ConditionKind, Decision, Excluded, Flip,
-    Foresight, InForce, Measured, Member, Planned, RuleId, Step, Text, Trust,
+    Foresight, InForce, Measured, Member, Planned, RuleId, Standing, Step, Text, Trust,
 };
 pub use fleet::Fleet;
 pub use fleet::config::FleetConfig;

@@ -8,6 +8,7 @@ mod arima;
 mod autoregressive;
 pub mod backtest;
 mod boosted;
+pub mod compare;
 mod conformal;
 mod corrected;
 mod drift;

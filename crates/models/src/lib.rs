@@ -3,7 +3,6 @@
 //! A model is what its data, its recipe and the code made it: their hash is its name, so the same
 //! training twice gives the same file, and a file that is not what its name says is refused.
 
-mod compare;
 mod evaluate;
 mod file;
 mod recipe;
@@ -12,7 +11,6 @@ mod store;
 mod timed;
 mod train;
 
-pub use compare::{Comparison, diebold_mariano};
 pub use evaluate::{Evaluation, csv_header, evaluate, on_grid};
 pub use file::{FileError, ModelFile};
 pub use recipe::{CODE_VERSION, ModelId, Recipe, RecipeError, data_hash, entries};

@@ -1,7 +1,8 @@
-//! Policies that look ahead, on recorded load.
+//! Policies that look ahead, on recorded load and on load that nobody can foresee.
 
 use std::time::Duration;
 
+use simulator::trace::Told;
 use simulator::{Contest, ContestantKind, Engine, Scenario, Score, Trace};
 
 use crate::public::{policy, traces};
@@ -20,6 +21,17 @@ fn scores(traces: &[Trace], kappa: f64, start_up_s: u64) -> Vec<Score> {
         columns: None,
     };
     contest.run(2, &|| {}).expect("the contest is sound")
+}
+
+/// Even numbers between 0 and 1, always the same.
+fn draw(index: u32) -> f64 {
+    let bits = index.wrapping_mul(2_654_435_769);
+    f64::from((bits ^ (bits >> 15)).wrapping_mul(2_246_822_519) >> 8) / 16_777_216.0
+}
+
+fn made_up(name: &str, values: impl Iterator<Item = f64>) -> Trace {
+    let rows: String = values.enumerate().map(|(at, value)| format!("{},{value}\n", at * 15)).collect();
+    Trace::read(name, &format!("time_s,value\n{rows}"), &Told::default()).expect("it is sound")
 }
 
 /// The goal of the specification: never worse than 1.05 times an HPA at 70 %.
@@ -43,5 +55,28 @@ fn they_are_never_much_worse_than_an_hpa_and_mostly_far_better() {
         }
         let means = logs.map(|log| (log * 3.0 / scores.len() as f64).exp());
         assert!(means.iter().all(|mean| *mean < 0.9), "{means:?} times the HPA's cost");
+    }
+}
+
+#[test]
+fn what_nobody_can_foresee_costs_at_most_two_percent_more() {
+    let walk = (0..1_500_u32).scan(300.0_f64, |level, index| {
+        *level = (*level + 30.0 * (draw(index) - 0.5)).clamp(40.0, 900.0);
+        Some(*level)
+    });
+    let noise = (0..1_500_u32).map(|index| 300.0 + 150.0 * draw(index));
+    let traces = [made_up("random walk", walk), made_up("white noise", noise)];
+    for of_trace in scores(&traces, 10.0, 30).chunks(3) {
+        let [auto, predictive, hpa] = of_trace else { panic!("three on each trace") };
+        for own in [auto, predictive] {
+            let ratio = own.cost / hpa.cost;
+            println!(
+                "{} on {}: {ratio} {:?}",
+                own.policy,
+                own.trace,
+                (own.worker_seconds, hpa.worker_seconds, own.late_request_share, hpa.late_request_share)
+            );
+            assert!(ratio <= 1.02, "{} on {}: {ratio}", own.policy, own.trace);
+        }
     }
 }

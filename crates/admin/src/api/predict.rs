@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use control::{Cycle, Decision, Planned, Trust};
+use control::{Cycle, Decision, Planned, Standing, Trust};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -45,6 +45,8 @@ pub(super) struct Planning {
     model: Option<String>,
     trust: Option<Trust>,
     next: Option<Planned>,
+    /// Every model that was asked, with how it did so far.
+    models: Vec<Standing>,
     /// The one horizon that such a policy asks about.
     horizons: Vec<PredictedAhead>,
 }
@@ -93,6 +95,7 @@ impl Planning {
             model: seen.map(|seen| seen.model.to_string()),
             trust: seen.map(|seen| seen.trust),
             next: seen.and_then(|seen| seen.next),
+            models: seen.map(|seen| seen.standings.clone()).unwrap_or_default(),
             horizons: seen
                 .map(|seen| PredictedAhead {
                     seconds: seen.lead_s,

@@ -186,6 +186,7 @@ async fn a_prediction_is_what_the_newest_decision_saw() {
         reactive: 3,
         planned: 4,
         next: None,
+        standings: Vec::new(),
     }));
     drop(pool.board.push(Cycle::Decided { seen, decision, applied, ledger: None }));
     let told = pool.json("/predict").await;
@@ -195,6 +196,6 @@ async fn a_prediction_is_what_the_newest_decision_saw() {
             "horizons": [{"seconds": 4.0, "q10": 2.5, "q50": 3.0, "q90": 3.5}], "current_avg": 2.0, "predicted_next": 3.0, "recommendation": "Scale Up",
             "target": told["target"], "reactive_target": 3, "horizon_s": 4.0,
             "quantiles": {"q10": 2.5, "q50": 3.0, "q90": 3.5}, "factor": 1.5, "confidence": 0.91,
-            "loss_ratio": 0.6, "model": "ensemble", "trust": "trusted", "next": null})
+            "loss_ratio": 0.6, "model": "ensemble", "trust": "trusted", "next": null, "models": []})
     );
 }

@@ -56,6 +56,24 @@ pub struct Foresight {
     pub planned: u32,
     /// The next change to come, if all goes as expected.
     pub next: Option<Planned>,
+    /// Every model that was asked, with how it did so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standings: Vec<Standing>,
+}
+
+/// How one model's forecasts turned out at the lead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which model.
+    pub model: Cow<'static, str>,
+    /// How far it is relied upon.
+    pub trust: Trust,
+    /// Forecasts scored.
+    pub scored: u64,
+    /// Loss over that of the naive forecast: below 1 it is better.
+    pub loss_ratio: Option<f64>,
+    /// Share of the last loads that were at or below their `q90`.
+    pub coverage: Option<f64>,
 }
 
 /// A change to come.

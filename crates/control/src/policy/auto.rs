@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use self::candidate::{Candidate, Moment, candidates};
 use super::choice::Chooser;
-use super::outlook::{Ahead, Needs, Outlook, Terms, usual_seasons};
+use super::outlook::{Ahead, Needs, Outlook, Terms, seasons};
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Flip, Measured};
 use crate::observation::Observation;
@@ -57,11 +57,14 @@ struct Settings {
     /// From order to ready, until it was measured.
     #[serde(with = "span")]
     start_up: Duration,
+    /// After what time the load repeats; 0 s: perhaps after an hour, a day, a week.
+    #[serde(with = "span")]
+    season: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { kappa: 10.0, slo_utilisation: 0.85, start_up: Duration::from_secs(30) }
+        Self { kappa: 10.0, slo_utilisation: 0.85, start_up: Duration::from_secs(30), season: Duration::ZERO }
     }
 }
 
@@ -93,7 +96,7 @@ impl Auto {
             models: MODELS.to_vec(),
             slo_utilisation: own.slo_utilisation,
             start_up: own.start_up,
-            seasons: usual_seasons(),
+            seasons: seasons(own.season),
         };
         Self {
             bounds: (0, u32::MAX),
@@ -201,12 +204,12 @@ impl Policy for Auto {
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
-        let ahead = self.outlook.close(seen.at);
-        self.measured = self.outlook.load();
-        let Some(load) = self.measured else {
-            let because = Because::plain("no reading of the load: nothing is changed");
-            return Recommendation::hold(seen.fleet.desired, "no_reading", because);
+        self.measured = None;
+        let (ahead, load) = match self.outlook.open(seen) {
+            Ok(open) => open,
+            Err(said) => return said,
         };
+        self.measured = Some(load);
         let seers = self.outlook.seers();
         let needs: Vec<Needs> = match &ahead {
             Some(ahead) if seers.iter().all(|seer| seer.is_ready()) => {

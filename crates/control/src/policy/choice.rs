@@ -9,6 +9,9 @@
 
 use super::outlook::{Ahead, Needs};
 
+/// The part of a worker that is not worth one, whatever it costs to miss it.
+pub(crate) const NEGLIGIBLE: f64 = 0.02;
+
 /// What things cost, in worker-seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prices {

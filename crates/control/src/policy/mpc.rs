@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::choice::{Chooser, Prices};
-use super::outlook::{Outlook, Terms, usual_seasons};
+use super::outlook::{Outlook, Terms, seasons};
 use super::reactive::Reactive;
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Measured};
@@ -36,6 +36,9 @@ struct Settings {
     /// From order to ready, until it was measured.
     #[serde(with = "span")]
     start_up: Duration,
+    /// After what time the load repeats; 0 s: perhaps after an hour, a day, a week.
+    #[serde(with = "span")]
+    season: Duration,
     /// Most workers more at one decision.
     up_max: Option<u32>,
     /// Most workers fewer at one decision.
@@ -49,6 +52,7 @@ impl Default for Settings {
             kappa: 10.0,
             slo_utilisation: 0.85,
             start_up: Duration::from_secs(30),
+            season: Duration::ZERO,
             up_max: None,
             down_max: None,
         }
@@ -76,7 +80,7 @@ impl Mpc {
             models: super::outlook::model(&own.model).into_iter().collect(),
             slo_utilisation: own.slo_utilisation,
             start_up: own.start_up,
-            seasons: usual_seasons(),
+            seasons: seasons(own.season),
         };
         Self { outlook: Outlook::new(terms), chooser: Chooser::default(), cold: Reactive::default(), own }
     }
@@ -89,10 +93,9 @@ impl Policy for Mpc {
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         let current = seen.fleet.desired;
-        let ahead = self.outlook.close(seen.at);
-        let Some(load) = self.outlook.load() else {
-            let because = Because::plain("no reading of the load: nothing is changed");
-            return Recommendation::hold(current, "no_reading", because);
+        let (ahead, load) = match self.outlook.open(seen) {
+            Ok(open) => open,
+            Err(said) => return said,
         };
         let cold = self.cold.wish(seen.at, load * self.own.slo_utilisation, current);
         let seer = self.outlook.seers().first().filter(|seer| seer.is_ready());

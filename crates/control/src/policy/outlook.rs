@@ -19,7 +19,8 @@ use self::lead::Lead;
 use self::seer::{LEVELS, Lesson, Row, between};
 pub(crate) use self::seer::{Needs, Seer};
 use self::work::Work;
-use crate::decision::Measured;
+use super::Recommendation;
+use crate::decision::{Because, Measured};
 use crate::number;
 use crate::observation::{ForecastSeen, Observation};
 
@@ -53,9 +54,10 @@ pub(crate) struct Terms {
     pub(crate) seasons: Vec<Duration>,
 }
 
-/// Seasons that load usually has: an hour, a day, a week.
-pub(crate) fn usual_seasons() -> Vec<Duration> {
-    [3_600, 86_400, 604_800].map(Duration::from_secs).to_vec()
+/// The season that the user knows of; where none was named (0 s) those that load usually has: an
+/// hour, a day, a week.
+pub(crate) fn seasons(named: Duration) -> Vec<Duration> {
+    if named.is_zero() { [3_600, 86_400, 604_800].map(Duration::from_secs).to_vec() } else { vec![named] }
 }
 
 /// The registry's name of `model`.
@@ -180,9 +182,22 @@ impl Outlook {
         }
     }
 
+    /// [`Self::close`], with the load where it is known; without a reading the answer of every policy:
+    /// nothing is changed.
+    pub(crate) fn open(&mut self, seen: &Observation) -> Result<(Option<Ahead>, f64), Recommendation> {
+        let ahead = self.close(seen.at);
+        match self.load() {
+            Some(load) => Ok((ahead, load)),
+            None => {
+                let because = Because::plain("no reading of the load: nothing is changed");
+                Err(Recommendation::hold(seen.fleet.desired, "no_reading", because))
+            }
+        }
+    }
+
     /// The turns since the last call make a slot. What lies ahead of it; `None` without a reading,
     /// or before the source's grid is known.
-    pub(crate) fn close(&mut self, at: Timestamp) -> Option<Ahead> {
+    fn close(&mut self, at: Timestamp) -> Option<Ahead> {
         let sums = std::mem::take(&mut self.sums);
         self.counted |= sums.arrivals > 0.0;
         let (amount, over) =

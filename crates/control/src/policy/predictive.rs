@@ -11,11 +11,11 @@ use jiff::SignedDuration;
 
 use self::settings::{Buffer, MaxBehavior, Mode, Settings};
 use self::trust::{Evidence, Gate};
-use super::choice::{Chooser, Prices};
-use super::outlook::{Ahead, Needs, Outlook, Seer, Terms, usual_seasons};
-use super::reactive::{Highest, Reactive};
+use super::choice::{Chooser, NEGLIGIBLE, Prices};
+use super::outlook::{Ahead, Needs, Outlook, Seer, Terms, seasons};
+use super::reactive::{Highest, Reactive, USUAL_TARGET};
 use super::{Built, Entry, Policy, Recommendation};
-use crate::decision::{Because, Foresight, Measured, Planned, Trust};
+use crate::decision::{Because, Foresight, Measured, Planned, Standing, Trust};
 use crate::limits::Meets;
 use crate::number;
 use crate::observation::Observation;
@@ -59,13 +59,13 @@ impl Predictive {
             models: super::outlook::model(&own.model).into_iter().chain(["naive"]).collect(),
             slo_utilisation: own.slo_utilisation,
             start_up: own.start_up,
-            seasons: usual_seasons(),
+            seasons: seasons(own.season),
         };
         let idle_s = own.idle_start_ups * own.start_up.as_secs_f64();
         Self {
             outlook: Outlook::new(terms),
             chooser: Chooser::default(),
-            reactive: Reactive::default(),
+            reactive: Reactive::new(USUAL_TARGET, number::whole(own.stabilization_window.as_secs_f64())),
             idle: Highest::within(SignedDuration::from_secs_f64(idle_s.min(86_400.0))),
             own_gate: Gate::new(),
             heard_gate: Gate::new(),
@@ -76,10 +76,6 @@ impl Predictive {
 
     /// What the forecast alone would have.
     fn planned(&mut self, seen: &Observation, ahead: &Ahead, needs: &Needs, heard: bool) -> u32 {
-        let current = seen.fleet.desired;
-        if self.own.buffer == Buffer::ExpectedCost {
-            return self.chooser.choose(current, ahead, needs, Prices { kappa: self.own.kappa });
-        }
         let seer = self.seer(heard);
         let at = |stage: usize| {
             let middle = seer.at(stage, 0.5).unwrap_or(0.0) * ahead.scale;
@@ -88,12 +84,18 @@ impl Predictive {
                 Buffer::Fixed => middle * (1.0 + self.own.margin),
                 Buffer::ErrorProportional => middle + self.own.errors * seer.score.error() * ahead.scale,
                 Buffer::OneSpare => middle + 1.0,
-                Buffer::ExpectedCost => middle,
+                // What is likelier needed than not is there, also where a small part of a worker could
+                // be done without for its price.
+                Buffer::ExpectedCost => middle - NEGLIGIBLE,
             }
         };
         // On the way down nothing that is needed before a start-up is over may go.
-        let most = (1..=ahead.lead_stage().max(1)).map(at).fold(ahead.load, f64::max);
-        self.idle.of(seen.at, number::count_up(most))
+        let most = (1..=ahead.lead_stage().max(1)).map(at).fold(ahead.load - NEGLIGIBLE, f64::max);
+        let least = self.idle.of(seen.at, number::count_up(most.max(0.0)));
+        if self.own.buffer != Buffer::ExpectedCost {
+            return least;
+        }
+        self.chooser.choose(seen.fleet.desired, ahead, needs, Prices { kappa: self.own.kappa }).max(least)
     }
 
     fn seer(&self, heard: bool) -> &Seer {
@@ -146,11 +148,26 @@ impl Predictive {
             q50: band[1],
             q90: band[2],
             coverage: chosen.seer.score.coverage().map(|(share, _)| share),
-            loss_ratio: Evidence::of(chosen.seer, naive, stage).ratio.map(|(ratio, _)| ratio),
+            loss_ratio: Evidence::ratio(chosen.seer, naive).map(|(ratio, _)| ratio),
             reactive: numbers.0,
             planned: numbers.1,
             next,
+            standings: self.standings(),
         }
+    }
+
+    /// The policy's own model, and the one beside the loop if it has spoken.
+    fn standings(&self) -> Vec<Standing> {
+        let (seers, own) = (self.outlook.seers(), self.own.model.as_str());
+        let standing = |model: &str, seer: &Seer, gate: &Gate| Standing {
+            model: model.to_owned().into(),
+            trust: gate.trust,
+            scored: seer.score.loss().map_or(0, |(_, scored)| scored),
+            loss_ratio: Evidence::ratio(seer, &seers[NAIVE]).map(|(ratio, _)| ratio),
+            coverage: seer.score.coverage().map(|(share, _)| share),
+        };
+        let heard = self.outlook.heard().map(|(model, seer)| standing(model, seer, &self.heard_gate));
+        std::iter::once(standing(own, &seers[0], &self.own_gate)).chain(heard).collect()
     }
 
     /// The number by the forecast, as far as it is trusted, and by the reactive rule.
@@ -199,10 +216,9 @@ impl Policy for Predictive {
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         let current = seen.fleet.desired;
-        let ahead = self.outlook.close(seen.at);
-        let Some(load) = self.outlook.load() else {
-            let because = Because::plain("no reading of the load: nothing is changed");
-            return Recommendation::hold(current, "no_reading", because);
+        let (ahead, load) = match self.outlook.open(seen) {
+            Ok(open) => open,
+            Err(said) => return said,
         };
         let busy = load * self.own.slo_utilisation;
         let reactive = self.reactive.wish(seen.at, busy, current);

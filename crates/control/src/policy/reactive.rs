@@ -62,8 +62,11 @@ impl Reactive {
 
     /// How many workers for `busy` of them at 100 %, when there are `before`.
     pub(crate) fn wish(&mut self, at: Timestamp, busy: f64, before: u32) -> u32 {
-        let exact = busy / self.target;
-        let within = (exact / f64::from(before.max(1)) - 1.0).abs() <= TOLERANCE;
+        let workers = f64::from(before.max(1));
+        // In whole percent, as Kubernetes knows it.
+        let percent = (100.0 * busy / workers).floor();
+        let exact = workers * percent / 100.0 / self.target;
+        let within = (exact / workers - 1.0).abs() <= TOLERANCE;
         self.highest.of(at, if within { before } else { number::count_up(exact) })
     }
 }

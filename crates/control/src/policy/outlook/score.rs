@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use forecast::compare::{Comparison, diebold_mariano};
+
 use super::seer::{LEVELS, Row};
 
 /// What a past loss keeps of its weight: half is gone after 70 forecasts.
 const KEEP: f64 = 0.99;
-/// Forecasts whose coverage is counted.
+/// Forecasts whose coverage is counted, and whose losses are compared with another's.
 const COUNTED: usize = 200;
 /// Places in `LEVELS` that are judged: around the median, and the upper side that is bought for.
 const JUDGED: [usize; 4] = [4, 5, COVERED, 13];
@@ -25,29 +27,52 @@ pub(crate) struct Score {
     weight: f64,
     judged: u64,
     covered: VecDeque<bool>,
+    /// The last losses, each with the bucket that was forecast.
+    losses: VecDeque<(u64, f64)>,
 }
 
 impl Score {
     /// The reading of `bucket` is there.
     pub(super) fn settle(&mut self, bucket: u64, reading: f64) {
-        while let Some((_, row)) = self.waiting.pop_front_if(|(due, _)| *due <= bucket) {
+        while let Some((due, row)) = self.waiting.pop_front_if(|(due, _)| *due <= bucket) {
             let loss: f64 = JUDGED.iter().map(|place| pinball(LEVELS[*place].0, row[*place], reading)).sum();
             self.weight = KEEP * self.weight + 1.0;
             self.loss += (loss - self.loss) / self.weight;
             self.error += ((reading - middle(&row)).abs() - self.error) / self.weight;
             self.judged += 1;
             self.covered.push_back(reading <= row[COVERED]);
+            self.losses.push_back((due, loss));
             if self.covered.len() > COUNTED {
                 self.covered.pop_front();
+                self.losses.pop_front();
             }
         }
     }
 
-    /// A forecast for `bucket`.
+    /// A forecast for `bucket`. Those for later ones go: the lead is shorter than it was thought to
+    /// be, and they say nothing of how good forecasts for this one are.
     pub(super) fn expect(&mut self, bucket: u64, row: Row) {
-        if self.waiting.back().is_none_or(|(last, _)| *last < bucket) && self.waiting.len() < WAITING_MAX {
+        while self.waiting.back().is_some_and(|(last, _)| *last >= bucket) {
+            self.waiting.pop_back();
+        }
+        if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((bucket, row));
         }
+    }
+
+    /// Whether its forecasts of late were better than those of `other` for the same buckets, made
+    /// `lead` buckets ahead, or only luckier (Diebold and Mariano 1995).
+    pub(crate) fn against(&self, other: &Self, lead: usize) -> Comparison {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        let mut rest = other.losses.iter().peekable();
+        for (bucket, loss) in &self.losses {
+            while rest.next_if(|(due, _)| due < bucket).is_some() {}
+            if let Some((_, theirs)) = rest.next_if(|(due, _)| due == bucket) {
+                own.push(*loss);
+                others.push(*theirs);
+            }
+        }
+        diebold_mariano(&own, &others, lead)
     }
 
     /// Mean loss of late and how many forecasts it rests on.

@@ -86,9 +86,7 @@ impl Seer {
         self.score.settle(bucket, rate);
         self.update(at, rate);
         self.rates.clear();
-        let horizons: Vec<usize> = (1..=buckets).collect();
-        let levels = LEVELS.map(|(level, _)| level);
-        let forecast = self.forecaster.as_ref().and_then(|one| one.predict(&horizons, &levels));
+        let forecast = self.forecast(buckets).or_else(|| self.forecast(lesson.lead));
         let Some(forecast) = forecast.filter(forecast::QuantileForecast::is_finite) else { return };
         for row in &forecast.values {
             let Ok(mut row) = Row::try_from(row.as_slice()) else {
@@ -98,6 +96,12 @@ impl Seer {
             self.rates.push(row);
         }
         self.remember(lesson);
+    }
+
+    /// As far as `buckets` ahead: a model knows the near future earlier than the far one.
+    fn forecast(&self, buckets: usize) -> Option<forecast::QuantileForecast> {
+        let horizons: Vec<usize> = (1..=buckets).collect();
+        self.forecaster.as_ref()?.predict(&horizons, &LEVELS.map(|(level, _)| level))
     }
 
     /// A forecast from elsewhere, one row a bucket ahead; what is not sound is no forecast.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::policy::reactive::USUAL_WINDOW_S;
 use crate::policy::{choice, outlook};
 use crate::span;
 
@@ -20,6 +21,12 @@ pub(super) struct Settings {
     /// From order to ready, until it was measured.
     #[serde(with = "span")]
     pub start_up: Duration,
+    /// After what time the load repeats; 0 s: perhaps after an hour, a day, a week.
+    #[serde(with = "span")]
+    pub season: Duration,
+    /// Time before the reactive rule scales in (Kubernetes: `stabilizationWindowSeconds`).
+    #[serde(with = "span")]
+    pub stabilization_window: Duration,
     /// How much more than the forecast's median there should be.
     pub buffer: Buffer,
     /// The level of `quantile`, 0 to 1.
@@ -84,6 +91,8 @@ impl Default for Settings {
             kappa: 10.0,
             slo_utilisation: 0.85,
             start_up: Duration::from_secs(30),
+            season: Duration::ZERO,
+            stabilization_window: Duration::from_secs(USUAL_WINDOW_S.unsigned_abs()),
             buffer: Buffer::default(),
             quantile: 0.9,
             margin: 0.2,

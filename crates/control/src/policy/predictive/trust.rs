@@ -4,9 +4,12 @@ use crate::decision::{Because, Trust};
 use crate::policy::outlook::Seer;
 
 /// Forecasts scored before one can be trusted at all.
-const SCORED_MIN: u64 = 30;
+const SCORED_MIN: u64 = 20;
 /// Loss over that of the naive forecast below which trust is earned.
 const EARNED_BELOW: f64 = 0.97;
+/// How probable so much better a loss may be by chance alone, where trust is to be earned. Every turn
+/// asks, so it is less than the usual 5 %.
+const LUCK_MAX: f64 = 0.01;
 /// The same, above which full trust is lost.
 const DOUBTED_ABOVE: f64 = 1.0;
 /// The same, above which all of it is.
@@ -16,7 +19,7 @@ const LEVEL: f64 = 0.9;
 /// Standard deviations of chance by which the coverage may fall short.
 const SIGMAS: f64 = 3.0;
 /// Good turns on probation before a forecast decides.
-const GOOD_TURNS: u32 = 20;
+const GOOD_TURNS: u32 = 10;
 
 /// One forecast's standing.
 #[derive(Clone, Debug)]
@@ -32,21 +35,31 @@ pub(super) struct Evidence {
     pub(super) present: bool,
     /// Loss over that of the naive forecast, and forecasts scored.
     pub(super) ratio: Option<(f64, u64)>,
+    /// How probable such a difference is by chance (Diebold and Mariano).
+    pub(super) luck: f64,
     /// Share of outcomes at or below their 0.9 quantile, and their number.
     pub(super) coverage: Option<(f64, usize)>,
 }
 
 impl Evidence {
     pub(super) fn of(seer: &Seer, naive: &Seer, lead: usize) -> Self {
-        let ratio = |(own, scored): (f64, u64), (other, _): (f64, u64)| {
-            let ratio = if other > 0.0 { own / other } else { f64::INFINITY };
-            (ratio, scored)
-        };
         Self {
             present: seer.reaches(lead),
-            ratio: seer.score.loss().zip(naive.score.loss()).map(|(own, other)| ratio(own, other)),
+            ratio: Self::ratio(seer, naive),
+            luck: seer.score.against(&naive.score, lead).p_value,
             coverage: seer.score.coverage(),
         }
+    }
+
+    /// Loss over that of the naive forecast, and forecasts scored.
+    pub(super) fn ratio(seer: &Seer, naive: &Seer) -> Option<(f64, u64)> {
+        let ((own, scored), (other, _)) = seer.score.loss().zip(naive.score.loss())?;
+        Some((if other > 0.0 { own / other } else { f64::INFINITY }, scored))
+    }
+
+    /// Whether it is better than the naive forecast, and not by luck.
+    fn better(&self) -> bool {
+        self.luck < LUCK_MAX && self.ratio.is_some_and(|(ratio, _)| ratio < EARNED_BELOW)
     }
 
     /// Whether outcomes exceed the 0.9 quantile more often than chance allows.
@@ -77,14 +90,14 @@ impl Gate {
             (Trust::Reactive, "its loss is {ratio} times that of the naive forecast")
         } else if before == Trust::Trusted && ratio > DOUBTED_ABOVE {
             (Trust::Probation, "its loss is {ratio} times that of the naive forecast")
-        } else if before == Trust::Reactive && scored >= SCORED_MIN && ratio < EARNED_BELOW {
+        } else if before == Trust::Reactive && scored >= SCORED_MIN && evidence.better() {
             (Trust::Probation, "its loss is {ratio} times that of the naive forecast, {covered} % covered")
-        } else if before == Trust::Probation && self.good >= GOOD_TURNS && ratio < EARNED_BELOW {
+        } else if before == Trust::Probation && self.good >= GOOD_TURNS && evidence.better() {
             (Trust::Trusted, "its loss stayed {ratio} times that of the naive forecast, {covered} % covered")
         } else {
             (before, "")
         };
-        let good = trust == before && trust == Trust::Probation && ratio < EARNED_BELOW;
+        let good = trust == before && trust == Trust::Probation && evidence.better();
         self.good = if good { self.good + 1 } else { 0 };
         self.trust = trust;
         (trust != before).then(|| Because::new(sentence, numbers))
@@ -96,14 +109,16 @@ mod tests {
     use super::*;
 
     fn evidence(ratio: f64, scored: u64, covered: f64) -> Evidence {
-        Evidence { present: true, ratio: Some((ratio, scored)), coverage: Some((covered, 200)) }
+        Evidence { present: true, ratio: Some((ratio, scored)), luck: 0.001, coverage: Some((covered, 200)) }
     }
 
     #[test]
     fn trust_is_earned_slowly_and_lost_at_once() {
         let mut gate = Gate::new();
-        assert!(gate.judge(&evidence(0.5, 29, 0.9)).is_none(), "too few forecasts");
+        assert!(gate.judge(&evidence(0.5, 19, 0.9)).is_none(), "too few forecasts");
         assert!(gate.judge(&evidence(0.99, 100, 0.9)).is_none(), "hardly better than naive");
+        let lucky = Evidence { luck: 0.03, ..evidence(0.8, 100, 0.9) };
+        assert!(gate.judge(&lucky).is_none(), "it may be luck");
         let why = gate.judge(&evidence(0.8, 30, 0.9)).unwrap();
         assert_eq!(gate.trust, Trust::Probation);
         assert_eq!(why.to_string(), "its loss is 0.8 times that of the naive forecast, 90 % covered");

@@ -1,4 +1,4 @@
-//! Whether a challenger's forecasts are better than the champion's, or only luckier.
+//! Whether one model's forecasts are better than another's, or only luckier.
 
 /// Forecasts of both that a verdict needs.
 const COUNT_MIN: usize = 200;
