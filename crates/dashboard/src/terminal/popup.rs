@@ -27,9 +27,8 @@ q, Ctrl-C  quit              + -    one worker more, one fewer
 ? or h     this help         p      pause scaling, or resume it
 w          why this number   k      kill the selected worker (y/n)
 ↑ ↓ Tab    select a worker   d      drain the selected worker (y/n)
-space      freeze the view   l      next load step, if there is a load
-z          time span         Ctrl-Z suspend
-f          what is expected, what is planned, and how good each model was
+space, z   freeze, time span l      next load step, if there is a load
+f          forecast, models  Ctrl-Z suspend
 
 desired    how many workers there should be: the decision
 ready      passed its probe, gets requests; starting: not yet
