@@ -30,6 +30,8 @@ pub const ENTRY: Entry = Entry {
     },
 };
 
+/// An idle worker is kept for a day at most, whatever a start-up is said to take.
+const IDLE_MAX_S: f64 = 86_400.0;
 /// The place of the naive forecast among the outlook's models; the policy's own is the first.
 const NAIVE: usize = 1;
 
@@ -37,7 +39,7 @@ struct Predictive {
     outlook: Outlook,
     chooser: Chooser,
     reactive: Reactive,
-    /// Keeps idle workers where the buffer is a rule of thumb.
+    /// Keeps idle workers for as long as it takes to start them.
     idle: Highest,
     own_gate: Gate,
     heard_gate: Gate,
@@ -61,12 +63,11 @@ impl Predictive {
             start_up: own.start_up,
             seasons: seasons(own.season),
         };
-        let idle_s = own.idle_start_ups * own.start_up.as_secs_f64();
         Self {
             outlook: Outlook::new(terms),
             chooser: Chooser::default(),
             reactive: Reactive::new(USUAL_TARGET, number::whole(own.stabilization_window.as_secs_f64())),
-            idle: Highest::within(SignedDuration::from_secs_f64(idle_s.min(86_400.0))),
+            idle: Highest::within(SignedDuration::ZERO),
             own_gate: Gate::new(),
             heard_gate: Gate::new(),
             max: u32::MAX,
@@ -91,6 +92,8 @@ impl Predictive {
         };
         // On the way down nothing that is needed before a start-up is over may go.
         let most = (1..=ahead.lead_stage().max(1)).map(at).fold(ahead.load - NEGLIGIBLE, f64::max);
+        let idle_s = (self.own.idle_start_ups * ahead.start_up_s).min(IDLE_MAX_S);
+        self.idle.keep_for(SignedDuration::from_secs_f64(idle_s));
         let least = self.idle.of(seen.at, number::count_up(most.max(0.0)));
         if self.own.buffer != Buffer::ExpectedCost {
             return least;

@@ -27,6 +27,11 @@ impl Highest {
         Self { window, wishes: VecDeque::new() }
     }
 
+    /// Keeps wishes for another time from now on.
+    pub(crate) fn keep_for(&mut self, window: SignedDuration) {
+        self.window = window;
+    }
+
     /// Takes another wish; the highest of the window that ends now.
     pub(crate) fn of(&mut self, at: Timestamp, wish: u32) -> u32 {
         let cutoff = at.saturating_sub(self.window).unwrap_or(Timestamp::MIN);
