@@ -48,7 +48,7 @@ fn series(trace: &Trace) -> anyhow::Result<Series> {
 
 fn evaluations(name: &str, traces: &[Trace], series: &[Series]) -> anyhow::Result<Vec<Evaluation>> {
     let (clock, protocol) = (Clock::start(), Protocol::default());
-    let one = |(trace, series): (&Trace, &Series)| {
+    let one = |(trace, series): (&Trace, &Series)| -> anyhow::Result<Evaluation> {
         let recipe = Recipe { horizons: protocol.horizons.clone(), ..Recipe::of(name) };
         Ok(evaluate(&clock, &trace.name, &recipe, series, &protocol)?)
     };

@@ -67,13 +67,9 @@ fn cell(kappa: f64, start_up_s: f64, all: &[Vec<&Score>]) -> Cell {
         let mean = |of: &dyn Fn(&Score, &Score) -> f64| {
             scores.iter().zip(&all[HPA]).map(|(own, hpa)| of(own, hpa)).sum::<f64>() / scores.len() as f64
         };
-        let used = |score: &Score| (1.0 - score.slack).max(1e-9) * score.worker_seconds;
         [
             mean(&|own, _| 100.0 * own.late_request_share),
-            // Paid for beyond what the load needs at the utilisation that meets the objective.
-            mean(&|own, _| {
-                100.0 * (own.worker_seconds * Scenario::default().slo_utilisation / used(own) - 1.0)
-            }),
+            mean(&|own, _| own.theta_over),
             mean(&|own, hpa| own.scale_outs as f64 / hpa.scale_outs.max(1) as f64),
         ]
     };
