@@ -4,7 +4,7 @@ pub mod alarm;
 pub mod auto;
 pub mod busyness;
 mod capacity;
-mod choice;
+pub(crate) mod choice;
 pub mod combine;
 pub mod exec;
 pub mod formula;
