@@ -61,7 +61,7 @@ pub const TOO_SLOW: Duration = Duration::from_secs(1);
 struct Seen {
     /// Median time at a worker of those that ended.
     latency: Duration,
-    /// Requests at one worker, on the average over the window.
+    /// Requests at one worker, on the average over the window or at its end.
     in_flight: f64,
 }
 
@@ -118,9 +118,10 @@ impl Learned {
     fn look(&mut self, at: Timestamp, ready: &[Arc<Backend>]) -> bool {
         let Some(ended) = self.recent.end(at, ready, WINDOW, REQUESTS_MIN) else { return false };
         let latency = ended.durations.quantile(0.5).unwrap_or_default();
-        // Little's law.
-        let in_flight = ended.durations.sum().as_secs_f64() / ended.length.as_secs_f64();
-        let seen = Seen { latency, in_flight: in_flight / (ready.len().max(1) as f64) };
+        // Little's law; a burst at the end of a window is seen by those that are still there.
+        let on_average = ended.durations.sum().as_secs_f64() / ended.length.as_secs_f64();
+        let now: f64 = ready.iter().map(|backend| f64::from(backend.in_flight())).sum();
+        let seen = Seen { latency, in_flight: on_average.max(now) / (ready.len().max(1) as f64) };
         let next = self.algorithm.next(at, &seen);
         let changed = whole(next) != whole(self.limit);
         self.limit = next;

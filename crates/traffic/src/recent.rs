@@ -52,6 +52,11 @@ impl Recent {
                 None => durations.merge(taken),
             }
         }
+        if durations.count() == 0 {
+            // What comes after idleness is not to be averaged with it.
+            self.begin(at, now);
+            return None;
+        }
         if durations.count() < requests_min {
             return None;
         }

@@ -44,8 +44,12 @@ impl Servers {
 
     /// Lets seconds pass in which there are always so many requests, here or waiting.
     fn pass(&mut self, seconds: u32, requests: usize) -> Told {
+        self.steps(seconds * 1_000, requests)
+    }
+
+    /// The same in milliseconds.
+    fn steps(&mut self, steps: u32, requests: usize) -> Told {
         let (mut ended, mut in_flight) = (0.0, 0.0);
-        let steps = seconds * 1_000;
         for step in 0..steps {
             while self.requests.len() < requests {
                 let draw = Draw { at: self.now, ..draw(0) };
@@ -132,6 +136,18 @@ fn one_that_begins_in_the_middle_of_overload_is_not_misled() {
     servers.pass(20, MANY);
     let told = servers.pass(20, MANY);
     assert!((8.0..24.0).contains(&told.in_flight), "{}", told.in_flight);
+}
+
+/// The first requests of a burst are many at once, however few they are over the time before.
+#[test]
+fn a_burst_after_idleness_does_not_mislead() {
+    for idle in [3_000, 3_100, 3_200] {
+        let mut servers = Servers::new("gradient", TOO_SLOW);
+        servers.steps(idle, 0);
+        servers.pass(15, MANY);
+        let told = servers.pass(15, MANY);
+        assert!((8.0..24.0).contains(&told.in_flight), "{} after {idle} ms", told.in_flight);
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ async fn the_status_has_the_shape_of_the_contract() {
     assert_eq!(status["cpu"], json!({"workers_percent": 60.0, "host_percent": 22.0}));
     assert_eq!(
         status["requests"],
-        json!({"total": 1200, "failed": 1, "in_flight": 3, "queued": 0, "per_second": 20.0,
+        json!({"total": 1200, "failed": 1, "in_flight": 3, "queued": 0, "worker_limit": 16, "per_second": 20.0,
             "per_minute": 1200.0, "latency_ms": {"p50": 12.0, "p95": 20.1, "p99": 31.0}})
     );
     let mut worker = status["workers"][0].clone();
