@@ -71,6 +71,9 @@ async fn show(args: &AskArgs) -> anyhow::Result<()> {
     let settings = serde_json::to_value(&settings)?;
     for (key, value) in settings.as_object().into_iter().flatten() {
         let value = match value {
+            serde_json::Value::Null if key.starts_with("circuit") || key.starts_with("hedge") => {
+                "none".to_owned()
+            }
             serde_json::Value::Null => "no limit".to_owned(),
             serde_json::Value::String(text) if text.is_empty() => "none".to_owned(),
             serde_json::Value::String(text) => text.clone(),
