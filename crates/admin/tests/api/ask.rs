@@ -29,7 +29,7 @@ async fn the_status_has_the_shape_of_the_contract() {
         worker,
         json!({"id": "w1", "pid": 101, "address": "127.0.0.1:5000", "state": "ready", "cpu_percent": 60.0,
             "memory_bytes": 9_000_000, "in_flight": 1, "requests": 600, "requests_per_minute": 600.0,
-            "uptime_s": null, "restarts": 0})
+            "uptime_s": null, "restarts": 0, "protected": false})
     );
     assert_eq!(status["workers"][1]["state"], "starting");
     assert_eq!(status["workers"][1]["cpu_percent"], json!(null));
