@@ -86,6 +86,11 @@ fn five_workers(bencher: divan::Bencher, policy: &str) {
     turns(bencher, controller(policy, serde_json::json!({})), observation(5, 1));
 }
 
+#[divan::bench(args = POLICIES.iter().map(|entry| entry.name))]
+fn a_thousand_workers_and_ten_signals(bencher: divan::Bencher, policy: &str) {
+    turns(bencher, controller(policy, serde_json::json!({})), observation(1_000, 10));
+}
+
 #[divan::bench]
 fn hpa_of_a_thousand_workers_and_ten_metrics(bencher: divan::Bencher) {
     let metric = |index: u32| {

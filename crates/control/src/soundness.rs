@@ -163,11 +163,8 @@ impl Soundness {
             let mut still = known.map(|index| before[index].1).unwrap_or_default();
             still.see(value, seen.at, worker.requests, &self.traffic);
             self.workers.push((worker.id, still));
-            let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or_else(|| {
-                fraction.then(|| {
-                    (Fault::WrongUnit, "{value} for so long under load is a fraction, no percentage")
-                })
-            });
+            let fraction = fraction.then_some((Fault::WrongUnit, FRACTION));
+            let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
             if let Some((fault, sentence)) = fault {
                 verdicts.workers.insert(worker.id);
                 let because = Because::new(sentence, [("value", value)]);
@@ -222,6 +219,8 @@ impl Soundness {
 }
 
 type Found = (Fault, &'static str);
+
+const FRACTION: &str = "{value} for so long under load is a fraction, no percentage";
 
 impl Row {
     fn fault(&self, value: f64) -> Option<Found> {
