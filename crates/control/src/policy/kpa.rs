@@ -279,12 +279,24 @@ impl Policy for Kpa {
             let because = Because::new("{initial} must be ready once before fewer are allowed", numbers);
             said.step = Step { rule: "initial_scale".into(), replicas: self.own.initial_scale, because };
         }
+        if said.step.replicas < desired && !self.is_measured(seen) {
+            let because =
+                Because::plain("no load was measured at this turn: nothing is taken away on what was before");
+            let blocked = Blocked { by: "no_reading".into(), until: None, because: because.clone() };
+            said.blocked_by.push(blocked);
+            said.step = Step { rule: "no_reading".into(), replicas: desired, because };
+        }
         said.measured = self.measured_at(seen);
         said
     }
 }
 
 impl Kpa {
+    /// Whether this turn brought anything, and not only what the windows still hold.
+    fn is_measured(&self, seen: &Observation) -> bool {
+        seen.traffic.is_some() || seen.signals.contains_key(&self.own.stable_signal)
+    }
+
     fn measured_at(&self, seen: &Observation) -> Option<Measured> {
         let load = self.load(seen);
         let signal = if self.own.metric == Metric::Rps { "rps" } else { "in_flight" };

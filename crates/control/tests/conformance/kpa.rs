@@ -167,6 +167,26 @@ fn its_own_windows() {
     assert_eq!(go(2, 2, 20).recommended.rule, "stable", "60 s after the last panic");
 }
 
+/// Knative itself goes on with what its windows still hold; nothing is taken away on that here.
+#[test]
+fn a_gap_takes_nothing_away() {
+    let mut kpa = controller("kpa", settings(&json!({})), (0, 100));
+    for second in 1..=60 {
+        turn(&mut kpa, f64::from(second), 3, 3);
+    }
+    let mut gap = turn_without_load(3, 61.0);
+    let decision = kpa.decide(&gap);
+    assert_eq!((decision.desired(), decision.recommended.rule.as_ref()), (3, "no_reading"));
+    gap.at = moment(62.0);
+    assert_eq!(kpa.decide(&gap).desired(), 3);
+    assert_eq!(turn(&mut kpa, 63.0, 3, 3).desired(), 1, "it goes on with the next reading");
+}
+
+fn turn_without_load(ready: u32, at: f64) -> Observation {
+    let words = "1 ".repeat(usize::try_from(ready).expect("a small pool"));
+    seen(at, ready, workers(&words, "x", moment(at)))
+}
+
 #[test]
 fn no_load_measured_holds() {
     let mut kpa = controller("kpa", json!({}), (0, 100));
