@@ -184,10 +184,11 @@ impl Policy for Busyness {
             let because =
                 Because::new("{queued} requests wait, more than {alert}: an emergency worker", numbers);
             Recommendation::hold(desired.saturating_add(self.own.backlog_step), "emergency", because)
+        } else if self.latest.is_none() {
+            // A cycle that ends in a gap is judged at the next reading: its end is older by then.
+            Recommendation::hold(desired, "no_reading", Because::plain("no reading: nothing is changed"))
         } else if let Some(value) = self.cycle(seen.at) {
             self.judge(desired, value)
-        } else if self.latest.is_none() {
-            Recommendation::hold(desired, "no_reading", Because::plain("no reading: nothing is changed"))
         } else {
             Recommendation::hold(desired, "within_cycle", Because::plain("the cycle still runs"))
         };
