@@ -6,7 +6,7 @@ use serde_json::Value;
 /// respect: a key that is not described is wrong.
 pub(crate) fn mismatch(document: &Value, schema: &Value, value: &Value, place: &str) -> Option<String> {
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-        let target = document.pointer(target.trim_start_matches('#')).unwrap();
+        let target = document.pointer(target.trim_start_matches('#')).expect("a reference leads somewhere");
         return mismatch(document, target, value, place);
     }
     if let Some(choices) = schema.get("oneOf").or(schema.get("anyOf")).and_then(Value::as_array) {
@@ -54,7 +54,7 @@ pub(crate) fn mismatch(document: &Value, schema: &Value, value: &Value, place: &
 }
 
 fn is_of(kind: &Value, value: &Value) -> bool {
-    let is = |kind: &Value| match kind.as_str().unwrap() {
+    let is = |kind: &Value| match kind.as_str().expect("a type is a word") {
         "null" => value.is_null(),
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
