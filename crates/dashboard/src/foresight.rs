@@ -47,10 +47,8 @@ pub fn board(seen: &Foresight) -> String {
     ];
     lines.extend(seen.standings.iter().map(row));
     lines.push(String::new());
-    lines.push(
-        "covered: loads at or below their 90 % quantile; 90 % is right. Trust comes of a loss".to_owned(),
-    );
-    lines.push("below the naive forecast's by more than chance, and goes at once.".to_owned());
+    lines.push("covered: loads at or below their 90 % quantile; 90 % is right.".to_owned());
+    lines.push("Trust takes a loss below the naive one's, by more than luck, and coverage.".to_owned());
     lines.join("\n")
 }
 
