@@ -193,7 +193,12 @@ mod tests {
         wave(seconds, |seen, _| {
             let decision = controller.decide(seen);
             let desired = decision.desired();
-            cycles.push(Cycle::Decided { seen: seen.clone(), decision, applied: Applied::Ordered });
+            cycles.push(Cycle::Decided {
+                seen: seen.clone(),
+                decision,
+                applied: Applied::Ordered,
+                ledger: None,
+            });
             desired
         });
         cycles
