@@ -167,8 +167,8 @@ impl Trace {
             Format::Series => (table::read(text, &mut hygiene)?, None),
             Format::CloudWatch => (cloudwatch::read(text, &mut hygiene)?, None),
             Format::Prometheus => (prometheus::read(text, &mut hygiene)?, None),
-            Format::Arrivals => arrivals::count(arrivals::read(text, &mut hygiene)?, told.bucket),
-            Format::AccessLog => arrivals::count(access_log::read(text, &mut hygiene)?, told.bucket),
+            Format::Arrivals => arrivals::count(arrivals::read(text, &mut hygiene)?, told.bucket)?,
+            Format::AccessLog => arrivals::count(access_log::read(text, &mut hygiene)?, told.bucket)?,
         };
         too_broken(&hygiene)?;
         let kind = told.kind.or(raw.kind).unwrap_or(Kind::RequestsPerBucket);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::grid::{BUCKETS_PER_READING_MAX, SPARSE_BUCKETS_MAX};
 use super::table::{self, Written};
-use super::{Hygiene, Kind, Point, Raw, TraceError};
+use super::{BUCKETS_MAX, Hygiene, Kind, Point, Raw, TraceError};
 use crate::number::{index, millis};
 
 /// Requests are counted per second up to this length, per minute beyond it: what happens
@@ -51,11 +52,25 @@ pub(super) fn read(text: &str, hygiene: &mut Hygiene) -> Result<Arrivals, TraceE
 }
 
 /// Counts per bucket; the times go along for engines that want single requests.
-pub(super) fn count(arrivals: Arrivals, stated: Option<Duration>) -> (Raw, Option<Vec<f64>>) {
+///
+/// # Errors
+/// When so many buckets would be empty that one of the times is surely wrong.
+pub(super) fn count(
+    arrivals: Arrivals,
+    stated: Option<Duration>,
+) -> Result<(Raw, Option<Vec<f64>>), TraceError> {
     let length = arrivals.times.last().copied().unwrap_or(0.0);
     let automatic = Duration::from_secs(if length <= SECONDS_UP_TO { 1 } else { 60 });
     let bucket_s = stated.unwrap_or(automatic).max(Duration::from_millis(1)).as_secs_f64();
     let bucket_ms = millis(bucket_s).unwrap_or(1);
+    let buckets = crate::number::count((length / bucket_s).floor());
+    let is_sparse = index(buckets) / BUCKETS_PER_READING_MAX > arrivals.times.len();
+    if buckets > BUCKETS_MAX || (is_sparse && buckets > SPARSE_BUCKETS_MAX) {
+        return Err(TraceError::Grid(format!(
+            "{} requests in {buckets} buckets of {bucket_s} s: nearly all would be empty; state a longer --bucket",
+            arrivals.times.len()
+        )));
+    }
     let mut counts: Vec<f64> = Vec::new();
     for time in &arrivals.times {
         // Which bucket it falls into, computed as the loads of a bucket are: by floor.
@@ -67,5 +82,5 @@ pub(super) fn count(arrivals: Arrivals, stated: Option<Duration>) -> (Raw, Optio
     }
     let points = (0_u64..).zip(counts).map(|(at, value)| Point { line: 0, at_ms: at * bucket_ms, value });
     let raw = Raw { points: points.collect(), kind: Some(Kind::RequestsPerBucket), start: arrivals.start };
-    (raw, Some(arrivals.times))
+    Ok((raw, Some(arrivals.times)))
 }

@@ -7,9 +7,9 @@ use crate::number::index;
 
 /// Where so many buckets stand for one reading, the bucket is not what was recorded but the length
 /// of a typing error,
-const BUCKETS_PER_READING_MAX: usize = 1_000;
+pub(super) const BUCKETS_PER_READING_MAX: usize = 1_000;
 /// unless the trace is short anyway.
-const SPARSE_BUCKETS_MAX: u64 = 1_000_000;
+pub(super) const SPARSE_BUCKETS_MAX: u64 = 1_000_000;
 
 /// Values on their grid.
 pub(super) struct Placed {

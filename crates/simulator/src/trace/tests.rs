@@ -122,3 +122,10 @@ fn access_logs_in_three_forms() {
     let trace = read(json).unwrap();
     assert_eq!(trace.values, [Some(2.0), Some(1.0)]);
 }
+
+/// Found by fuzzing: a time that is far off must not cost memory for all that would lie between.
+#[test]
+fn a_request_in_a_million_years_is_refused() {
+    let refused = Trace::read("far", "time_s\n0.5\n0.7\n700000000000\n", &Told::default()).unwrap_err();
+    assert!(refused.to_string().contains("nearly all would be empty"), "{refused}");
+}
