@@ -44,6 +44,8 @@ async fn a_run_proves_that_no_request_was_lost() {
     let impatient = tokio::spawn(async move { get(&url).await });
     pool.until("a worker has it", |status| status.requests.in_flight == 1).await;
     impatient.abort();
+    // One who has ended its side may still read an answer: it is gone for good a little later.
+    pool.until("it is known to have gone", |status| status.requests.in_flight == 0).await;
     let load = Traffic::closed(&format!("{}/?cpu_ms=0&sleep_ms=20", pool.url), 12);
     let victim = pool.status().await.workers[0].pid.unwrap();
     signal(victim, Signal::KILL);

@@ -82,6 +82,8 @@ impl Link {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
+        // It holds the other end too: as long as it does, nothing tells us that the guardian has gone.
+        drop(started);
         let (from_it, to_it) = ours.into_split();
         let (orders, parcels) = mpsc::channel(ORDERS_MAX);
         let (said, reports) = mpsc::channel(REPORTS_MAX);
