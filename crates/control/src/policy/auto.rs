@@ -207,7 +207,7 @@ impl Policy for Auto {
         self.measured = None;
         let (ahead, load) = match self.outlook.open(seen) {
             Ok(open) => open,
-            Err(said) => return said,
+            Err(said) => return *said,
         };
         self.measured = Some(load);
         let seers = self.outlook.seers();

@@ -95,7 +95,7 @@ impl Policy for Mpc {
         let current = seen.fleet.desired;
         let (ahead, load) = match self.outlook.open(seen) {
             Ok(open) => open,
-            Err(said) => return said,
+            Err(said) => return *said,
         };
         let cold = self.cold.wish(seen.at, load * self.own.slo_utilisation, current);
         let seer = self.outlook.seers().first().filter(|seer| seer.is_ready());

@@ -184,13 +184,13 @@ impl Outlook {
 
     /// [`Self::close`], with the load where it is known; without a reading the answer of every policy:
     /// nothing is changed.
-    pub(crate) fn open(&mut self, seen: &Observation) -> Result<(Option<Ahead>, f64), Recommendation> {
+    pub(crate) fn open(&mut self, seen: &Observation) -> Result<(Option<Ahead>, f64), Box<Recommendation>> {
         let ahead = self.close(seen.at);
         match self.load() {
             Some(load) => Ok((ahead, load)),
             None => {
                 let because = Because::plain("no reading of the load: nothing is changed");
-                Err(Recommendation::hold(seen.fleet.desired, "no_reading", because))
+                Err(Box::new(Recommendation::hold(seen.fleet.desired, "no_reading", because)))
             }
         }
     }

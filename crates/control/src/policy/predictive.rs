@@ -221,7 +221,7 @@ impl Policy for Predictive {
         let current = seen.fleet.desired;
         let (ahead, load) = match self.outlook.open(seen) {
             Ok(open) => open,
-            Err(said) => return said,
+            Err(said) => return *said,
         };
         let busy = load * self.own.slo_utilisation;
         let reactive = self.reactive.wish(seen.at, busy, current);
