@@ -291,7 +291,11 @@ impl Fleet {
     }
 
     fn protect(&mut self, now: Timestamp, id: WorkerId, on: bool) {
-        let Some(worker) = self.worker_mut(id).filter(|worker| worker.protected != on) else { return };
+        let is_there = |worker: &&mut Worker| !matches!(worker.phase, Phase::Backoff { .. });
+        let Some(worker) = self.worker_mut(id).filter(is_there).filter(|worker| worker.protected != on)
+        else {
+            return;
+        };
         worker.protected = on;
         let (state, pid) = (Some(worker.phase.state()), worker.pid);
         let because = if on { "protected from scale-in by hand" } else { "protected no longer" };
@@ -345,7 +349,9 @@ impl Fleet {
         }
         let because = format!("{how}; {}; next try in {}", ordinal(slot.strikes), seconds(wait));
         let phase = Phase::Backoff { until: later(now, wait) };
-        slot.worker = Some(Worker { phase, since: now, pid: None, address: None, ..worker.clone() });
+        // Who protected the process has nothing left to protect, and what waits must not be kept.
+        let gone = Worker { pid: None, address: None, protected: false, ..worker.clone() };
+        slot.worker = Some(Worker { phase, since: now, ..gone });
         self.record(now, id, worker.pid, (from, Some(State::Backoff)), because);
     }
 

@@ -206,6 +206,26 @@ impl Model {
     }
 }
 
+/// Found once by chance: what waited to be started again was kept, as its process had been protected.
+#[test]
+fn protection_ends_with_its_process() {
+    let mut model = Model::new(1, 0);
+    for step in [
+        Happens::Desired(1),
+        Happens::Started(0),
+        // The first time it is replaced at once.
+        Happens::Exited(0),
+        Happens::Started(0),
+        Happens::Protect(0, true),
+        Happens::Exited(0),
+        Happens::Desired(0),
+    ] {
+        model.step(&step);
+    }
+    assert_eq!(model.fleet.workers().len(), 0, "{:?}", model.fleet.workers());
+    model.settle();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
