@@ -9,20 +9,18 @@ use hyper::body::{Body, Frame, SizeHint};
 use traffic::{Lease, Outcome};
 
 use crate::account::Account;
-use crate::downstream::Turn;
 use crate::serve::Thread;
+use crate::tunnel::Tunnel;
 use crate::upstream::{Broken, Exchange};
 
 /// What a client gets.
-pub(crate) struct AnswerBody {
-    content: Content,
-    /// The client's connection is between requests once this is gone.
-    _turn: Turn,
-}
+pub(crate) struct AnswerBody(Content);
 
 enum Content {
     /// All of it is here; its request is already counted as ended.
     Held(Option<Bytes>),
+    /// What the worker and the client go on with; `None` once it has been taken.
+    Tunnel(Option<Box<Tunnel>>),
     Streamed {
         body: Option<Box<Exchange>>,
         open: Option<Box<Open>>,
@@ -58,14 +56,23 @@ impl Open {
 }
 
 impl AnswerBody {
-    pub(crate) fn held(bytes: Bytes, turn: Turn) -> Self {
-        Self { content: Content::Held((!bytes.is_empty()).then_some(bytes)), _turn: turn }
+    pub(crate) fn held(bytes: Bytes) -> Self {
+        Self(Content::Held((!bytes.is_empty()).then_some(bytes)))
     }
 
-    pub(crate) fn streamed(body: Box<Exchange>, open: Open, turn: Turn) -> Self {
-        Self {
-            content: Content::Streamed { body: Some(body), open: Some(Box::new(open)), error: None },
-            _turn: turn,
+    pub(crate) fn streamed(body: Box<Exchange>, open: Open) -> Self {
+        Self(Content::Streamed { body: Some(body), open: Some(Box::new(open)), error: None })
+    }
+
+    pub(crate) fn tunnel(tunnel: Tunnel) -> Self {
+        Self(Content::Tunnel(Some(Box::new(tunnel))))
+    }
+
+    /// What is to follow the answer, if it changes protocol.
+    pub(crate) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match &mut self.0 {
+            Content::Tunnel(tunnel) => tunnel.take(),
+            Content::Held(_) | Content::Streamed { .. } => None,
         }
     }
 }
@@ -78,7 +85,8 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match &mut self.content {
+        match &mut self.0 {
+            Content::Tunnel(_) => Poll::Ready(None),
             Content::Held(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Streamed { body, open, error } => {
                 if let Some(error) = error.take() {
@@ -114,7 +122,8 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
+        match &self.0 {
+            Content::Tunnel(_) => true,
             Content::Held(bytes) => bytes.is_none(),
             Content::Streamed { body, error, .. } => {
                 error.is_none() && body.as_ref().is_none_or(Body::is_end_stream)
@@ -123,7 +132,8 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &self.0 {
+            Content::Tunnel(_) => SizeHint::with_exact(0),
             Content::Held(bytes) => {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use jiff::Timestamp;
 
-use crate::downstream::Exchange;
+use crate::downstream::{Asker, Connection};
 use crate::strict::Fault;
 
 /// Bodies up to this size are held, so that an idempotent request can be sent again: most forms
@@ -49,32 +48,62 @@ impl Progress {
     }
 }
 
-/// A request's body. It knows nothing of how it was parsed but hyper's `Incoming`, and where the
-/// socket says what is wrong with it.
+/// Where a body comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The client's connection, which brings one request after the other.
+    Http1(Rc<Connection>),
+    /// A stream among others.
+    Http2(Incoming),
+}
+
+impl Source {
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.is_over(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match self {
+            Self::Http1(connection) => connection.poll_body(cx),
+            Self::Http2(incoming) => {
+                Pin::new(incoming).poll_frame(cx).map(|frame| Some(frame?.map_err(|_| BodyFault::Broken)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(connection) => {
+                connection.length_left().map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
+            Self::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
+/// A request's body.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     /// Read, not yet sent.
     held: VecDeque<Bytes>,
     held_bytes: u64,
     /// Still to be read; `None` once all is read.
-    rest: Option<Incoming>,
+    rest: Option<Source>,
     /// What came behind the last byte.
     trailers: Option<Box<HeaderMap>>,
     /// Bytes that may still be read.
     allowance: u64,
     clock: Clock,
     progress: Rc<Progress>,
-    exchange: Arc<Exchange>,
+    asker: Rc<Asker>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(
-        incoming: Incoming,
-        bytes_max: Option<u64>,
-        clock: Clock,
-        exchange: Arc<Exchange>,
-    ) -> Self {
-        let rest = (!incoming.is_end_stream()).then_some(incoming);
+    pub(crate) fn new(source: Source, bytes_max: Option<u64>, clock: Clock, asker: Rc<Asker>) -> Self {
+        let rest = (!source.is_over()).then_some(source);
         Self {
             held: VecDeque::new(),
             held_bytes: 0,
@@ -83,7 +112,7 @@ impl RequestBody {
             allowance: bytes_max.unwrap_or(u64::MAX),
             clock,
             progress: Progress::new(),
-            exchange,
+            asker,
         }
     }
 
@@ -97,13 +126,13 @@ impl RequestBody {
             allowance: 0,
             clock,
             progress: Progress::new(),
-            exchange: Arc::new(Exchange::new()),
+            asker: Rc::default(),
         }
     }
 
-    /// What is known of the client's side.
-    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
-        &self.exchange
+    /// Whoever sends it.
+    pub(crate) fn asker(&self) -> &Rc<Asker> {
+        &self.asker
     }
 
     pub(crate) fn progress(&self) -> Rc<Progress> {
@@ -152,10 +181,10 @@ impl RequestBody {
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
         loop {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-            let frame = ready!(Pin::new(rest).poll_frame(cx));
+            let frame = ready!(rest.poll_frame(cx));
             match frame {
                 Some(Ok(frame)) => {
-                    if self.rest.as_ref().is_some_and(Body::is_end_stream) {
+                    if self.rest.as_ref().is_some_and(Source::is_over) {
                         self.rest = None;
                     }
                     let bytes = match frame.into_data() {
@@ -172,10 +201,7 @@ impl RequestBody {
                     self.progress.moved_at.set(self.clock.now());
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Some(Err(_)) => {
-                    let fault = self.exchange.fault().map_or(BodyFault::Broken, BodyFault::Malformed);
-                    return Poll::Ready(Some(Err(self.fail(fault))));
-                }
+                Some(Err(fault)) => return Poll::Ready(Some(Err(self.fail(fault)))),
                 None => self.rest = None,
             }
         }
@@ -221,7 +247,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.rest.as_ref().map(Incoming::size_hint).unwrap_or_else(|| SizeHint::with_exact(0));
+        let mut hint = self.rest.as_ref().map(Source::size_hint).unwrap_or_else(|| SizeHint::with_exact(0));
         let (lower, upper) = (hint.lower(), hint.upper());
         // Upper first: `set_upper` refuses one below the lower bound.
         match upper.and_then(|upper| upper.checked_add(self.held_bytes)) {

@@ -1,38 +1,36 @@
 //! A client's connection: what it speaks, who speaks it, and for how long it may say nothing.
 //!
-//! `open` finds out what a connection speaks; `http1` and `http2` serve it; while it waits for its
-//! next request it is only a socket (`rest`), without a parser and its buffers.
+//! `open` finds out what a connection speaks; `http1`, ours, and `http2`, hyper's, serve it; while it
+//! waits for its next request in HTTP/1 it is only a socket (`rest`), without a parser and its buffers.
 
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use clock::Clock;
 use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
 use crate::answer::AnswerBody;
+use crate::body::Source;
 use crate::places::Place;
 use crate::serve::Thread;
 use crate::strict::Fault;
 use crate::{forward, redirect};
 
-mod exchange;
+mod asker;
 mod http1;
 mod http2;
 mod open;
-mod pulse;
+mod patience;
 mod rest;
-mod socket;
 mod stream;
 pub(crate) mod turn_away;
 
-pub(crate) use exchange::Exchange;
-use pulse::Pulse;
-pub(crate) use pulse::Turn;
-use stream::Stream;
+pub(crate) use asker::Asker;
+pub(crate) use http1::Connection;
+#[cfg(test)]
+pub(crate) use http1::parse_head;
+pub(crate) use stream::Stream;
 
 /// Through which listener a client came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +85,7 @@ impl Peer {
 /// A peer that asks: one after the other by HTTP/1, each request for itself by HTTP/2.
 pub(crate) struct Client {
     peer: Rc<Peer>,
-    pulse: Arc<Pulse>,
-    exchange: Arc<Exchange>,
+    pub(crate) asker: Rc<Asker>,
 }
 
 impl Deref for Client {
@@ -100,30 +97,8 @@ impl Deref for Client {
 }
 
 impl Client {
-    fn new(peer: &Rc<Peer>, clock: Clock) -> Self {
-        let (pulse, exchange) = (Arc::new(Pulse::new(clock)), Arc::new(Exchange::new()));
-        Self { peer: Rc::clone(peer), pulse, exchange }
-    }
-
-    /// Marks the connection as busy with a request, until the turn is dropped. With a fault, the
-    /// request only stands in for one that has it.
-    pub(crate) fn begin(&self) -> (Turn, Option<Fault>) {
-        (Pulse::turn(&self.pulse), self.exchange.begin())
-    }
-
-    /// A request's answer is handed over; `switched` says that the protocol changes with it.
-    pub(crate) fn answered(&self, switched: bool) {
-        self.exchange.answered(switched);
-    }
-
-    /// A request is refused, perhaps before all of it was read.
-    pub(crate) fn refused(&self) {
-        self.exchange.set_refused();
-    }
-
-    /// Where a body's reader learns what is wrong with it.
-    pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        Arc::clone(&self.exchange)
+    fn new(peer: &Rc<Peer>) -> Self {
+        Self { peer: Rc::clone(peer), asker: Rc::default() }
     }
 }
 
@@ -140,10 +115,18 @@ pub(crate) async fn serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, place:
 }
 
 /// Answers a request, however it came.
-async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Response<AnswerBody> {
     match client.service {
         Service::Forward => forward::answer(thread, client, request).await,
-        Service::Redirect => redirect::answer(&thread, &client, &request),
+        Service::Redirect => redirect::answer(&thread, &request),
+    }
+}
+
+/// Answers what is no proper request.
+fn refuse(thread: &Thread, client: &Client, fault: Fault) -> Response<AnswerBody> {
+    match client.service {
+        Service::Forward => forward::refuse_fault(thread, client, fault),
+        Service::Redirect => redirect::refuse(fault),
     }
 }
 

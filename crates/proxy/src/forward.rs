@@ -3,22 +3,21 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Draw, Outcome};
 
 use crate::account::{Account, Trace};
 use crate::answer::{AnswerBody, Open};
-use crate::body::{BodyFault, RequestBody};
-use crate::downstream::{Client, Turn};
+use crate::body::{BodyFault, RequestBody, Source};
+use crate::downstream::Client;
 use crate::headers::{self, Head, Hop};
 use crate::refusal::Refusal;
 use crate::retry::{self, Answer, Content, Failure};
 use crate::serve::Thread;
-use crate::tunnel;
+use crate::strict;
+use crate::tunnel::Tunnel;
 
 mod admission;
 pub(crate) mod stickiness;
@@ -29,34 +28,17 @@ mod timing;
 pub(crate) async fn answer(
     thread: Rc<Thread>,
     client: Rc<Client>,
-    request: Request<Incoming>,
+    request: Request<Source>,
 ) -> Response<AnswerBody> {
-    let (turn, fault) = client.begin();
-    let account = Account::open(&thread, client.ip);
-    let response = match fault {
-        Some(fault) => refuse(&thread, fault.into(), account, turn, None),
-        None => exchange(thread, &client, request, turn, account).await,
-    };
-    client.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
-    response
-}
-
-async fn exchange(
-    thread: Rc<Thread>,
-    client: &Client,
-    mut request: Request<Incoming>,
-    turn: Turn,
-    mut account: Account,
-) -> Response<AnswerBody> {
+    let mut account = Account::open(&thread, client.ip);
     account.asked(request.method(), request.uri(), request.version(), request.headers());
-    if let Err(refusal) = admission::admit(&thread, client, &request, account.at()) {
-        return refuse(&thread, refusal, account, turn, None);
+    if let Err(refusal) = admission::admit(&thread, &client, request.headers(), account.at()) {
+        return refuse(&thread, refusal, account, None);
     }
     let random = thread.random.borrow_mut().next_u64();
     let stick_to = stickiness::wanted(&thread, request.headers());
     let draw = Draw { at: account.at(), random, key: client.key, stick_to };
-    let to_client = hyper::upgrade::on(&mut request);
-    let (parts, incoming) = request.into_parts();
+    let (parts, source) = request.into_parts();
     let hop = Hop {
         client: &client.address,
         forwarded_for: &client.forwarded_for,
@@ -67,32 +49,31 @@ async fn exchange(
     };
     let head = match headers::forward(parts, hop) {
         Ok(head) => head,
-        Err(refusal) => {
-            client.refused();
-            return refuse(&thread, refusal, account, turn, None);
-        }
+        Err(refusal) => return refuse(&thread, refusal, account, None),
     };
     account.named(&head.request_id);
     let mut body =
-        RequestBody::new(incoming, thread.config().body_bytes_max, thread.clock, client.exchange());
+        RequestBody::new(source, thread.config().body_bytes_max, thread.clock, Rc::clone(&client.asker));
     let answered = match admit(&thread, &head, &mut body).await {
         Ok(()) => send(&thread, &head, body, draw, account.trace()).await,
         Err(failure) => Err(failure),
     };
     match answered {
-        Err(failure) => {
-            client.refused();
-            fail(&thread, failure, account, turn, &head)
-        }
+        Err(failure) => fail(&thread, failure, account, &head),
         Ok(mut answer) => {
             headers::answer(&mut answer.headers, answer.status, &head.request_id);
             stickiness::remember(&thread, &mut answer, stick_to);
             if thread.config().server_timing {
                 timing::say(&mut answer, account.at(), thread.clock.now());
             }
-            pass_on(thread, answer, to_client, account, turn)
+            pass_on(thread, answer, account)
         }
     }
+}
+
+/// Answers what is no proper request; it is counted as one.
+pub(crate) fn refuse_fault(thread: &Thread, client: &Client, fault: strict::Fault) -> Response<AnswerBody> {
+    refuse(thread, fault.into(), Account::open(thread, client.ip), None)
 }
 
 /// Sends a request within the time it has.
@@ -113,13 +94,7 @@ async fn send(
 }
 
 /// Makes the client's answer of the worker's.
-fn pass_on(
-    thread: Rc<Thread>,
-    answer: Answer,
-    to_client: OnUpgrade,
-    mut account: Account,
-    turn: Turn,
-) -> Response<AnswerBody> {
+fn pass_on(thread: Rc<Thread>, answer: Answer, mut account: Account) -> Response<AnswerBody> {
     account.answered(&answer);
     let Answer { status, headers, extensions, content, lease, .. } = answer;
     let code = status.as_u16();
@@ -129,15 +104,10 @@ fn pass_on(
             lease.finish(now, Outcome::Answered(code));
             account.sent(bytes.len());
             account.finish(now, Outcome::Answered(code));
-            AnswerBody::held(bytes, turn)
+            AnswerBody::held(bytes)
         }
-        Content::Streamed(body) => {
-            AnswerBody::streamed(body, Open { thread, account, lease, status: code }, turn)
-        }
-        Content::Tunnel(to_worker) => {
-            tunnel::open(&thread, to_client, to_worker, lease, account);
-            AnswerBody::held(bytes::Bytes::new(), turn)
-        }
+        Content::Streamed(body) => AnswerBody::streamed(body, Open { thread, account, lease, status: code }),
+        Content::Tunnel(worker) => AnswerBody::tunnel(Tunnel { worker, lease, account }),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -159,20 +129,14 @@ async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(
     Ok(())
 }
 
-fn fail(
-    thread: &Thread,
-    failure: Failure,
-    account: Account,
-    turn: Turn,
-    head: &Head,
-) -> Response<AnswerBody> {
+fn fail(thread: &Thread, failure: Failure, account: Account, head: &Head) -> Response<AnswerBody> {
     match failure {
-        Failure::Refused(refusal) => refuse(thread, refusal, account, turn, Some(&head.request_id)),
+        Failure::Refused(refusal) => refuse(thread, refusal, account, Some(&head.request_id)),
         Failure::ClientGone => {
             // Nobody reads this, unless the body was malformed rather than broken off.
             drop(account);
             let text = BodyFault::Broken.to_string();
-            respond(Refusal::bad_request("bad_body", text), turn, Some(&head.request_id))
+            respond(Refusal::bad_request("bad_body", text), Some(&head.request_id))
         }
     }
 }
@@ -181,7 +145,6 @@ fn refuse(
     thread: &Thread,
     refusal: Refusal,
     mut account: Account,
-    turn: Turn,
     request_id: Option<&HeaderValue>,
 ) -> Response<AnswerBody> {
     account.refused(&refusal);
@@ -189,17 +152,14 @@ fn refuse(
         thread.clock.now(),
         Outcome::Refused { status: refusal.status.as_u16(), reason: refusal.code },
     );
-    respond(refusal, turn, request_id)
+    respond(refusal, request_id)
 }
 
-fn respond(refusal: Refusal, turn: Turn, request_id: Option<&HeaderValue>) -> Response<AnswerBody> {
-    let (status, mut headers, bytes): (StatusCode, HeaderMap, _) = refusal.into_parts();
+fn respond(refusal: Refusal, request_id: Option<&HeaderValue>) -> Response<AnswerBody> {
+    let mut response = refusal.into_response();
     if let Some(id) = request_id {
-        headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id.clone());
     }
-    let mut response = Response::new(AnswerBody::held(bytes, turn));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     response
 }
 

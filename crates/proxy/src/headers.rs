@@ -7,6 +7,7 @@ use http::header::{
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use crate::lines::put_field;
 use crate::refusal::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -197,10 +198,7 @@ impl Lines {
     }
 
     fn put(&mut self, name: &str, value: &[u8]) {
-        self.add(name.as_bytes());
-        self.add(b": ");
-        self.add(value);
-        self.add(b"\r\n");
+        put_field(&mut self.0, name, value);
     }
 
     /// One line of all values that came and one of ours, which is given in pieces.
@@ -213,6 +211,17 @@ impl Lines {
         }
         last.iter().for_each(|piece| self.add(piece));
         self.add(b"\r\n");
+    }
+}
+
+/// Makes the fields of an interim answer that a client sees of those that a worker sent.
+pub(crate) fn hint(headers: &mut HeaderMap) {
+    let mut gone: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
+    gone.append(&mut nominated(headers));
+    gone.push(CONTENT_LENGTH);
+    for name in gone {
+        headers.remove(name);
     }
 }
 

@@ -9,11 +9,11 @@
 //! (what may pass) → `retry` (attempts) → `waiting` (a lease) → `upstream` (a connection to the
 //! worker) → `body` (the answer, streamed or held).
 //!
-//! **Strictness.** `strict` sees every byte from either side before a parser does, and lets only
-//! clean messages through: hyper never meets one that could be understood in two ways.
+//! **Strictness.** `strict` judges every byte of HTTP/1 from either side, and divides only clean
+//! messages into heads and pieces of bodies: none that could be understood in two ways gets further.
 //!
-//! **The seam.** Only `downstream` knows that hyper parses what clients send, and whether they speak
-//! HTTP/1.1 or HTTP/2, plain or in TLS; from there on a request is an `http::Request` with a
+//! **The seam.** Only `downstream` knows whether clients speak HTTP/1.1, which is ours, or HTTP/2,
+//! which is hyper's, plain or in TLS; from there on a request is an `http::Request` with a
 //! `RequestBody`, an answer an `http::Response` with an `AnswerBody`.
 
 mod access_log;
@@ -31,6 +31,7 @@ mod fuzz;
 mod gather;
 mod headers;
 mod learning;
+mod lines;
 mod listen;
 mod network;
 mod places;

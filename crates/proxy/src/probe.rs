@@ -161,7 +161,7 @@ async fn probe(clock: Clock, backend: &Backend, check: &HealthCheck) -> Probed {
         let fields = [("host", host.as_str()), ("connection", "close"), ("user-agent", "autoscale-probe")];
         let head = Head::of_our_own(check.path.clone(), &fields);
         let mut exchange = link.send(&head, Some(&RequestBody::empty(clock)), None);
-        let answer = std::future::poll_fn(|cx| exchange.poll_head(cx)).await.ok()?;
+        let answer = std::future::poll_fn(|cx| exchange.poll_head(cx, |_| ())).await.ok()?;
         Some(answer.status.as_u16())
     };
     match clock.timeout(check.timeout, exchange).await {

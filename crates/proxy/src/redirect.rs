@@ -5,33 +5,26 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use crate::answer::AnswerBody;
-use crate::downstream::Client;
 use crate::refusal::Refusal;
 use crate::serve::Thread;
+use crate::strict::Fault;
 
 /// The port of `https` addresses that name none.
 const HTTPS_PORT: u16 = 443;
 
 /// Tells where the answer is. No worker sees the request, and it is not counted.
-pub(crate) fn answer<B>(thread: &Thread, client: &Client, request: &Request<B>) -> Response<AnswerBody> {
-    let (turn, fault) = client.begin();
-    client.answered(false);
-    let refusal = match fault {
-        Some(fault) => fault.into(),
-        None => moved(request.method()),
-    };
+pub(crate) fn answer<B>(thread: &Thread, request: &Request<B>) -> Response<AnswerBody> {
+    let mut response = moved(request.method()).into_response();
     let location = location(request.uri(), request.headers().get(HOST), thread.tls_port);
-    let (status, mut headers, bytes) = refusal.into_parts();
-    if let Some(location) = location.filter(|_| status == StatusCode::PERMANENT_REDIRECT) {
-        headers.insert(LOCATION, location);
+    if let Some(location) = location.filter(|_| response.status() == StatusCode::PERMANENT_REDIRECT) {
+        response.headers_mut().insert(LOCATION, location);
     }
-    if status != StatusCode::PERMANENT_REDIRECT {
-        client.refused();
-    }
-    let mut response = Response::new(AnswerBody::held(bytes, turn));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     response
+}
+
+/// Answers what is no proper request.
+pub(crate) fn refuse(fault: Fault) -> Response<AnswerBody> {
+    Refusal::from(fault).into_response()
 }
 
 /// Only what has not carried anything yet is sent elsewhere: a form that has come in the clear is

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use traffic::WorkerId;
 
+use crate::answer::AnswerBody;
 use crate::strict::Fault;
 
 /// Says in a word why a worker did not answer; its presence tells that the answer is ours.
@@ -72,8 +73,17 @@ impl Refusal {
         words
     }
 
+    /// The answer that says so.
+    pub(crate) fn into_response(self) -> Response<AnswerBody> {
+        let (status, headers, bytes) = self.into_parts();
+        let mut response = Response::new(AnswerBody::held(bytes));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
     /// The headers and the body that say so.
-    pub(crate) fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
+    fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(REASON, HeaderValue::from_static(self.code));

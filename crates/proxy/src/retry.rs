@@ -1,6 +1,6 @@
 //! Attempts: which failure may be tried again on another worker, and how often.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -125,7 +125,7 @@ pub(crate) async fn send(
     draw: Draw,
     trace: Option<Trace>,
 ) -> Result<Answer, Failure> {
-    let exchange = Arc::clone(body.exchange());
+    let asker = Rc::clone(body.asker());
     let mut body = Some(body);
     let mut patience = thread.config().queue_timeout;
     let mut queued = Duration::ZERO;
@@ -135,7 +135,7 @@ pub(crate) async fn send(
     loop {
         let before = patience;
         let lease = lease::acquire(thread, draw, avoid, &mut patience, body.as_mut()).await?;
-        exchange.set_at_worker(true);
+        asker.set_at_worker(true);
         queued += before.saturating_sub(patience);
         let worker = lease.backend().id();
         if let Some(trace) = &trace {
@@ -175,7 +175,7 @@ pub(crate) async fn send(
             }
         }
         avoid = Some(worker);
-        exchange.set_at_worker(false);
+        asker.set_at_worker(false);
         thread.shard.count_retry();
     }
 }

@@ -1,10 +1,8 @@
 //! What HTTP/1 says of a message's bytes, to the letter: nothing unclear gets past.
 //!
 //! Parsers that forgive disagree about where a message ends, and whoever finds two that disagree
-//! smuggles a request past one of them. So a [`Framer`] judges every byte first: it lets whole clean
-//! heads and clean framing through, and names a [`Fault`] for the rest. Workers' answers are read as
-//! it divides them; before the parser of clients' requests it stands as a [`Gate`], which changes
-//! nothing: what passes, passes as it came.
+//! smuggles a request past one of them. So a [`framer`] judges every byte: whole clean heads and clean
+//! framing come out of it as [`Pieces`], and for the rest it names a [`Fault`].
 
 mod answer;
 mod bytes;
@@ -12,16 +10,17 @@ mod chunks;
 mod framer;
 #[cfg(test)]
 mod fuzz;
-mod gate;
 pub(crate) mod http2;
 mod length;
+mod pieces;
 mod request;
 mod target;
 
 pub(crate) use answer::AnswerHead;
-pub(crate) use framer::{Framer, Limits, Part};
-pub(crate) use gate::Gate;
-pub(crate) use request::RequestHead;
+pub(crate) use framer::Limits;
+pub(crate) use pieces::{Piece, Pieces, fields};
+pub(crate) use request::{RequestHead, Said};
+pub(crate) use target::BAD_TARGET;
 
 use http::StatusCode;
 

@@ -1,33 +1,26 @@
 //! After `101 Switching Protocols`: bytes both ways, until both ends are done.
 
-use std::rc::Rc;
-
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
+use clock::Clock;
 use traffic::{Lease, Outcome};
 
 use crate::account::Account;
-use crate::serve::Thread;
-use crate::upstream::Tunnel;
+use crate::downstream::Stream;
+use crate::upstream;
 
-/// Connects the two ends once the client's has changed protocol, as the worker's has. The lease is held throughout: the
-/// worker is busy with this connection, and must not be taken for drained.
-pub(crate) fn open(
-    thread: &Rc<Thread>,
-    client: OnUpgrade,
-    mut worker: Tunnel,
-    lease: Lease,
-    account: Account,
-) {
-    let clock = thread.clock;
-    thread.tasks.spawn_local(async move {
-        // A client that fails to change protocol has closed its connection; the worker's follows.
-        let Ok(client) = client.await else { return };
-        let mut client = TokioIo::new(client);
-        // How the conversation ended is between the two ends.
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
-        let (now, outcome) = (clock.now(), Outcome::Answered(101));
-        lease.finish(now, outcome);
-        account.finish(now, outcome);
-    });
+/// The worker's end, and all that the request occupies. The lease is held throughout: the worker is
+/// busy with this connection, and must not be taken for drained.
+pub(crate) struct Tunnel {
+    pub(crate) worker: upstream::Tunnel,
+    pub(crate) lease: Lease,
+    pub(crate) account: Account,
+}
+
+/// Connects the two ends, once the client's has changed protocol as the worker's has.
+pub(crate) async fn run(clock: Clock, mut client: Stream, tunnel: Tunnel) {
+    let Tunnel { mut worker, lease, account } = tunnel;
+    // How the conversation ended is between the two ends.
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
+    let (now, outcome) = (clock.now(), Outcome::Answered(101));
+    lease.finish(now, outcome);
+    account.finish(now, outcome);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Balancer, Setup, Worker, soon};
+use crate::support::{Balancer, Conversation, Setup, Worker, soon};
 
 #[tokio::test]
 async fn workers_see_who_asked_and_nothing_of_the_hop() {
@@ -210,6 +210,50 @@ async fn only_trusted_proxies_are_believed() {
             seen.contains(&format!("x-forwarded-proto: {proto}\r\n")) && seen.contains(forwarded),
             "{seen}"
         );
+    }
+}
+
+/// RFC 9110, 15.2: those that we have not asked for are the client's, unless it is too old for them.
+#[tokio::test]
+async fn interim_answers_are_passed_on() {
+    let worker = Worker::start(|mut conversation: Conversation| async move {
+        while conversation.request().await.is_some() {
+            conversation
+                .send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
+                .await;
+            conversation.answer("done").await;
+        }
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    for _ in 0..2 {
+        let hint = client.get("/").await;
+        let fields: Vec<&str> = hint.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((hint.status, hint.header("link"), &*fields), (103, Some("</a.css>"), &["link"][..]));
+        assert_eq!(client.answer().await.status, 102);
+        assert_eq!(client.answer().await.body, "done");
+    }
+    let mut old = balancer.connect().await;
+    old.send("GET / HTTP/1.0\r\n\r\n").await;
+    assert_eq!(old.answer().await.body, "done");
+}
+
+/// What was answered before all of it was read does not cost the connection.
+#[tokio::test]
+async fn a_body_that_nobody_read_is_skipped() {
+    let worker = Worker::start(|mut conversation: Conversation| async move {
+        conversation.head().await.unwrap();
+        conversation.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await;
+        conversation.hang().await;
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 401);
+        client.send(&"x".repeat(200_000)).await;
     }
 }
 

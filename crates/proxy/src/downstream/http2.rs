@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Clock;
+use http::header::CONNECTION;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http2;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 use super::{Client, Peer, Stream};
 use crate::answer::AnswerBody;
+use crate::body::Source;
 use crate::serve::Thread;
 use crate::strict;
 use crate::upstream::Broken;
@@ -50,7 +52,7 @@ pub(super) async fn serve(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) 
     let service = service_fn({
         let (thread, peer, streams) = (Rc::clone(thread), Rc::clone(peer), Rc::clone(&streams));
         move |request| {
-            let client = Rc::new(Client::new(&peer, clock));
+            let client = Rc::new(Client::new(&peer));
             let pace = streams.begin();
             let answered = answer(Rc::clone(&thread), client, request);
             async move { Ok::<_, Infallible>(answered.await.map(|body| Paced { body, pace })) }
@@ -98,10 +100,13 @@ pub(super) async fn serve(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) 
 
 async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
     let (mut parts, body) = request.into_parts();
-    if let Err(fault) = strict::http2::settle(&mut parts, !body.is_end_stream()) {
-        client.exchange.stand_in(1, fault);
-    }
-    super::answer(thread, client, Request::from_parts(parts, body)).await
+    let mut response = match strict::http2::settle(&mut parts, !body.is_end_stream()) {
+        Ok(()) => super::answer(thread, client, Request::from_parts(parts, Source::Http2(body))).await,
+        Err(fault) => super::refuse(&thread, &client, fault),
+    };
+    // RFC 9113, 8.2.2: HTTP/2 knows no such field.
+    response.headers_mut().remove(CONNECTION);
+    response
 }
 
 /// The streams of a connection.

@@ -4,25 +4,28 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tokio_util::io::poll_read_buf;
 
 use crate::places::Place;
 
 /// A head with a small body fits.
-const SCRATCH_BYTES: usize = 8 * 1024;
+const SCRATCH_BYTES: usize = 16 * 1024;
+/// Room for what comes of a long body: more at once costs fewer system calls.
+const LONG_ROOM_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// Where a connection without a parser reads its first bytes: while it has none, it holds no
-    /// memory for them.
+    /// Where connections read what may be short: while nothing comes, they hold no memory for it.
     static SCRATCH: RefCell<[u8; SCRATCH_BYTES]> = const { RefCell::new([0; SCRATCH_BYTES]) };
 }
 
 /// A client's connection.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// Read already, and read again before anything else.
     early: Bytes,
     transport: Transport,
@@ -60,10 +63,7 @@ impl Stream {
     }
 
     fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            ready!(self.transport.poll_read(cx, &mut buffer))?;
-            let read = buffer.filled();
+        self.transport.poll_scratch(cx, |read| {
             self.early = if self.early.is_empty() {
                 Bytes::copy_from_slice(read)
             } else {
@@ -71,12 +71,63 @@ impl Stream {
                 joined.extend_from_slice(read);
                 joined.freeze()
             };
-            Poll::Ready(Ok(read.len()))
         })
+    }
+
+    /// Has these bytes read again, before anything else.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        self.early = bytes;
+    }
+
+    /// Reads to the end of `inbox`; how many bytes, 0 at the end. `is_long`: of a body that has many
+    /// more.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        inbox: &mut BytesMut,
+        is_long: bool,
+    ) -> Poll<io::Result<usize>> {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            let length = early.len();
+            match early.try_into_mut() {
+                Ok(early) if inbox.is_empty() => *inbox = early,
+                Ok(early) => inbox.extend_from_slice(&early),
+                Err(early) => inbox.extend_from_slice(&early),
+            }
+            return Poll::Ready(Ok(length));
+        }
+        if !is_long {
+            return self.transport.poll_scratch(cx, |read| inbox.extend_from_slice(read));
+        }
+        if inbox.capacity() - inbox.len() < LONG_ROOM_BYTES / 2 {
+            inbox.reserve(LONG_ROOM_BYTES);
+        }
+        poll_read_buf(Pin::new(self), cx, inbox)
+    }
+
+    /// Has a connection that is dropped tell its client so in an error, not in an end.
+    pub(super) fn break_off(&self) {
+        let tcp = match &self.transport {
+            Transport::Tcp(tcp) => tcp,
+            Transport::Tls(tls) => return tls.get_ref().0.break_off(),
+        };
+        // Fails only for a connection that is gone already.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
     }
 }
 
 impl Transport {
+    /// Reads what fits, and takes it; how many bytes, 0 at the end.
+    fn poll_scratch(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8])) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(self.poll_read(cx, &mut buffer))?;
+            take(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),

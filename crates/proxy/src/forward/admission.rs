@@ -1,7 +1,6 @@
 //! Who may ask, and how often.
 
-use http::{Request, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use crate::downstream::Client;
@@ -12,7 +11,7 @@ use crate::serve::Thread;
 pub(super) fn admit(
     thread: &Thread,
     client: &Client,
-    request: &Request<Incoming>,
+    headers: &HeaderMap,
     at: Timestamp,
 ) -> Result<(), Refusal> {
     if !thread.config().allows(client.ip) {
@@ -23,7 +22,7 @@ pub(super) fn admit(
     let Some(rates) = &settings.rates else { return Ok(()) };
     // Behind a trusted proxy, whoever it names last is who asks.
     let named = || {
-        let list = request.headers().get_all("x-forwarded-for").iter().next_back()?;
+        let list = headers.get_all("x-forwarded-for").iter().next_back()?;
         list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
     };
     let who = client.is_trusted.then(named).flatten().unwrap_or(client.ip);

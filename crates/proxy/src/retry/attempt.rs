@@ -13,6 +13,7 @@ use traffic::{Backend, Lease};
 
 use super::{Answer, Content, Fault};
 use crate::body::{Progress, RequestBody};
+use crate::downstream::Asker;
 use crate::headers::Head;
 use crate::serve::Thread;
 use crate::upstream::{self, AnswerParts, Broken, ConnectError, Exchange};
@@ -63,12 +64,13 @@ pub(super) async fn run(
             (link, kept) = (connect().await?, false);
         }
     }
+    let asker = Rc::clone(body.as_ref().expect("an attempt is made with a body at hand").asker());
     let watched = head.is_idempotent().then_some(&**backend);
     loop {
         let progress = body.as_ref().expect("an attempt is made with a body at hand").progress();
         let rest = body.take_if(|body| !body.is_whole());
         let mut exchange = link.send(head, body.as_ref(), rest);
-        match answer(thread, &mut exchange, &progress, watched).await {
+        match answer(thread, &mut exchange, &progress, &asker, watched).await {
             Ok(parts) => {
                 let received = receive(thread, lease, head, exchange, parts).await?;
                 return Ok(Received { connect: connecting.get(), ..received });
@@ -107,12 +109,14 @@ async fn answer(
     thread: &Thread,
     exchange: &mut Exchange,
     progress: &Rc<Progress>,
+    asker: &Asker,
     watched: Option<&Backend>,
 ) -> Result<AnswerParts, Unanswered> {
     let patience = thread.config().first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
     std::future::poll_fn(|cx| {
-        if let Poll::Ready(answer) = exchange.poll_head(cx) {
+        let hint = |mut interim: AnswerParts| asker.hint(interim.status, &mut interim.headers);
+        if let Poll::Ready(answer) = exchange.poll_head(cx, hint) {
             return Poll::Ready(answer.map_err(Unanswered::Broken));
         }
         while exchange.poll_look(thread.clock, LOOK_EVERY.min(patience), cx).is_ready() {

@@ -7,7 +7,7 @@ use super::{Fault, bytes};
 
 /// Interim answers before the final one: a worker that sends more is in a loop.
 const INTERIM_MAX: u8 = 32;
-/// The parser behind has room for this many fields.
+/// A worker that sends more is in a loop; as many as a request may have.
 const FIELDS_MAX: u32 = 100;
 
 /// What is awaited on a connection to a worker, and what an answer's head has said so far.

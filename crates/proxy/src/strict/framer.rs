@@ -89,26 +89,11 @@ pub(crate) struct Framer<H> {
     judged: usize,
     /// And how many more were searched for a line's end.
     searched: usize,
-    heads: u64,
-}
-
-/// What is known of some bytes.
-#[derive(Debug)]
-pub(super) struct Checked {
-    /// So many of them may pass; the others are to be given again, with more behind them.
-    pub(super) clean: usize,
-    /// The first that may not is wrong.
-    pub(super) fault: Option<Fault>,
 }
 
 impl<H: Head> Framer<H> {
     pub(crate) fn new(head: H, limits: Limits) -> Self {
-        Self { head, limits, at: At::Head, judged: 0, searched: 0, heads: 0 }
-    }
-
-    /// How many heads have passed.
-    pub(super) fn heads(&self) -> u64 {
-        self.heads
+        Self { head, limits, at: At::Head, judged: 0, searched: 0 }
     }
 
     /// Whether what comes next depends on a decision.
@@ -138,19 +123,6 @@ impl<H: Head> Framer<H> {
     /// Decides whether the protocol has changed.
     pub(super) fn decide(&mut self, switched: bool) {
         self.at = if switched { At::Through } else { At::Head };
-    }
-
-    /// Judges bytes that follow those that were clean.
-    pub(super) fn check(&mut self, bytes: &[u8]) -> Checked {
-        let mut clean = 0;
-        while clean < bytes.len() {
-            match self.part(&bytes[clean..]) {
-                (0, Ok(_)) => break,
-                (length, Ok(_)) => clean += length,
-                (length, Err(fault)) => return Checked { clean: clean + length, fault: Some(fault) },
-            }
-        }
-        Checked { clean, fault: None }
     }
 
     /// Judges the beginning of bytes that follow those that were clean: how many may pass, and what
@@ -195,7 +167,6 @@ impl<H: Head> Framer<H> {
             }
             if line.is_empty() && self.head.has_begun() {
                 let body = self.head.end()?;
-                self.heads += 1;
                 self.at = match body {
                     Body::Bytes { length: 0, switch } => after_message(switch),
                     Body::Bytes { length, switch } => At::Bytes { left: length, switch },
@@ -274,10 +245,14 @@ mod tests {
         let (mut passed, mut held) = (Vec::new(), Vec::new());
         for piece in pieces {
             held.extend_from_slice(piece);
-            let Checked { clean, fault } = framer.check(&held);
-            passed.extend(held.drain(..clean));
-            if fault.is_some() {
-                return (passed, fault);
+            loop {
+                let (length, part) = framer.part(&held);
+                passed.extend(held.drain(..length));
+                match part {
+                    Err(fault) => return (passed, Some(fault)),
+                    Ok(_) if length == 0 => break,
+                    Ok(_) => {}
+                }
             }
         }
         (passed, None)

@@ -4,16 +4,16 @@ use http::StatusCode;
 
 use super::framer::{Body, Head, Limits};
 use super::length::{Framing, Length};
-use super::target::{self, Form};
+use super::target;
 use super::{Fault, bytes};
 
 /// Longer methods are nobody's (RFC 9110, 9.1: 501).
 pub(super) const METHOD_BYTES_MAX: usize = 32;
-/// Twice what browsers and servers agree on; the parser behind has its end at 64 KiB.
+/// Twice what browsers and servers agree on; and a target is copied into shorter types than a head.
 pub(super) const TARGET_BYTES_MAX: usize = 32 * 1024;
 /// Empty lines before a request line that are skipped: old clients send one after a body.
 const EMPTY_LINES_MAX: u32 = 2;
-/// The parser behind has room for this many fields.
+/// More than anybody sends who does not want to exhaust a parser; what Apache allows.
 pub(super) const FIELDS_MAX: u32 = 100;
 
 /// What a request's head has said so far.
@@ -21,14 +21,35 @@ pub(super) const FIELDS_MAX: u32 = 100;
 pub(crate) struct RequestHead {
     empty_lines: u32,
     has_line: bool,
-    is_http_1_0: bool,
-    is_head: bool,
-    form: Form,
+    said: Said,
     fields: u32,
     hosts: u32,
     framing: Framing,
     upgrade: bool,
     connection_upgrade: bool,
+}
+
+/// What a head says of how it is to be answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) is_http_1_0: bool,
+    /// Its answer has no body.
+    pub(crate) is_head: bool,
+    /// The client sends nothing more on this connection.
+    pub(crate) closes: bool,
+    /// The client may send more, though it speaks HTTP/1.0.
+    pub(crate) keeps_alive: bool,
+    /// The client waits with its body until it hears `100 Continue`.
+    pub(crate) awaits_continue: bool,
+    /// The client wants to see trailers.
+    pub(crate) takes_trailers: bool,
+}
+
+impl Said {
+    /// Whether another request may come on the connection (RFC 9112, 9.3).
+    pub(crate) fn may_go_on(self) -> bool {
+        !self.closes && (!self.is_http_1_0 || self.keeps_alive)
+    }
 }
 
 const BAD_LINE: Fault = Fault::bad(
@@ -69,9 +90,9 @@ pub(super) const BAD_EXPECTATION: Fault = Fault::new(
 );
 
 impl RequestHead {
-    /// Whether the request is known to be a `HEAD`, whose answer has no body.
-    pub(crate) fn is_head(&self) -> bool {
-        self.is_head
+    /// What the head under way or, between heads, the last one has said.
+    pub(crate) fn said(&self) -> Said {
+        self.said
     }
 
     fn request_line(&mut self, line: &[u8]) -> Result<(), Fault> {
@@ -89,7 +110,7 @@ impl RequestHead {
         if !bytes::is_token(method) {
             return Err(BAD_LINE);
         }
-        self.is_http_1_0 = match version {
+        self.said.is_http_1_0 = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
             [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
@@ -102,12 +123,11 @@ impl RequestHead {
         if method.len() > METHOD_BYTES_MAX {
             return Err(LONG_METHOD);
         }
-        self.is_head = method == b"HEAD";
+        self.said.is_head = method == b"HEAD";
         if target.len() > TARGET_BYTES_MAX {
             return Err(LONG_TARGET);
         }
-        self.form = target::form(method, target)?;
-        Ok(())
+        target::form(method, target).map(|_| ())
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Fault> {
@@ -121,8 +141,14 @@ impl RequestHead {
         let (name, value) = bytes::field(line).ok_or(BAD_FIELD)?;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
-            6 if name.eq_ignore_ascii_case(b"expect") && !value.eq_ignore_ascii_case(b"100-continue") => {
-                Err(BAD_EXPECTATION)
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                let mut codings = bytes::members(value);
+                self.said.takes_trailers |= codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+                Ok(())
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") => {
+                self.said.awaits_continue = value.eq_ignore_ascii_case(b"100-continue");
+                if self.said.awaits_continue { Ok(()) } else { Err(BAD_EXPECTATION) }
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.upgrade = true;
@@ -131,8 +157,11 @@ impl RequestHead {
             // Who cannot read all of it does not see what is in it.
             10 if name.eq_ignore_ascii_case(b"connection") && !value.is_ascii() => Err(BAD_FIELD),
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                let mut options = bytes::members(value);
-                self.connection_upgrade |= options.any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+                for option in bytes::members(value) {
+                    self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                    self.said.closes |= option.eq_ignore_ascii_case(b"close");
+                    self.said.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
                 Ok(())
             }
             _ => self.framing.field(name, value),
@@ -150,6 +179,7 @@ impl RequestHead {
 
 impl Head for RequestHead {
     fn begin(&mut self, first: u8) -> Result<(), Fault> {
+        self.said = Said::default();
         // What does not speak HTTP at all (TLS, mostly) need not be waited for.
         if first == b'\r' || bytes::is(first, bytes::TOKEN) { Ok(()) } else { Err(BAD_LINE) }
     }
@@ -163,12 +193,12 @@ impl Head for RequestHead {
     }
 
     fn end(&mut self) -> Result<Body, Fault> {
-        if self.hosts == 0 && !self.is_http_1_0 {
+        if self.hosts == 0 && !self.said.is_http_1_0 {
             return Err(NO_HOST);
         }
-        let length = self.framing.settle(self.is_http_1_0)?;
-        let switch = self.upgrade && self.connection_upgrade && !self.is_http_1_0;
-        *self = Self { is_head: self.is_head, ..Self::default() };
+        let length = self.framing.settle(self.said.is_http_1_0)?;
+        let switch = self.upgrade && self.connection_upgrade && !self.said.is_http_1_0;
+        *self = Self { said: self.said, ..Self::default() };
         Ok(match length {
             Length::Unsaid => Body::Bytes { length: 0, switch },
             Length::Bytes(length) => Body::Bytes { length, switch },

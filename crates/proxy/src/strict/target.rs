@@ -19,7 +19,7 @@ pub(super) enum Form {
     Asterisk,
 }
 
-pub(super) const BAD_TARGET: Fault =
+pub(crate) const BAD_TARGET: Fault =
     Fault::bad("bad_target", "the request's target is neither a path nor an absolute http URI");
 
 /// Tells a target's form, and refuses what has none.

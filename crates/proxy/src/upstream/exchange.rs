@@ -1,6 +1,5 @@
 //! One request over one connection, and its answer; both move only while somebody waits for them.
 
-use std::fmt::Write as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,6 +15,7 @@ use super::reader::{AnswerParts, Piece};
 use super::wall;
 use crate::body::RequestBody;
 use crate::headers::{Framing, Head};
+use crate::lines::{put_chunk, put_last_chunk};
 use crate::strict::Fault;
 
 /// A body's pieces up to this size go out in one write with what frames them.
@@ -110,20 +110,12 @@ impl Exchange {
     /// Adds a piece of the body to what is to be written.
     fn put(&mut self, data: &Bytes) {
         let out = &mut self.link.outbox;
-        if self.chunked {
-            put_size(out, data.len());
-        }
-        out.extend_from_slice(data);
-        if self.chunked {
-            out.extend_from_slice(b"\r\n");
-        }
+        if self.chunked { put_chunk(out, data) } else { out.extend_from_slice(data) }
     }
 
     fn put_end(&mut self, trailers: Option<&HeaderMap>) {
         if self.chunked {
-            self.link.outbox.extend_from_slice(b"0\r\n");
-            put_fields(&mut self.link.outbox, trailers.unwrap_or(&HeaderMap::new()));
-            self.link.outbox.extend_from_slice(b"\r\n");
+            put_last_chunk(&mut self.link.outbox, trailers);
         }
     }
 
@@ -177,16 +169,27 @@ impl Exchange {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends on, and waits for the head of the answer.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerParts, Broken>> {
+    /// Sends on, and waits for the head of the answer. `hint` gets the interim answers before it.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut hint: impl FnMut(AnswerParts),
+    ) -> Poll<Result<AnswerParts, Broken>> {
         if let Poll::Ready(Err(broken)) = self.poll_send(cx) {
             return Poll::Ready(Err(broken));
         }
         loop {
-            if let Some(Piece::Head(head)) = self.link.reader.next().map_err(Broken::Bad)? {
-                self.length_left = head.length;
-                self.is_ended = head.length == Some(0);
-                return Poll::Ready(Ok(head));
+            match self.link.reader.next().map_err(Broken::Bad)? {
+                Some(Piece::Head(head)) => {
+                    self.length_left = head.length;
+                    self.is_ended = head.length == Some(0);
+                    return Poll::Ready(Ok(head));
+                }
+                Some(Piece::Interim(head)) => {
+                    hint(head);
+                    continue;
+                }
+                _ => {}
             }
             match ready!(self.link.poll_read(cx, false)) {
                 Ok(1..) => {}
@@ -265,7 +268,7 @@ impl Body for Exchange {
                     this.is_ended = true;
                     return Poll::Ready(None);
                 }
-                Some(Piece::Head(_)) | None => {}
+                Some(Piece::Interim(_) | Piece::Head(_)) | None => {}
             }
             match ready!(this.link.poll_read(cx, true)) {
                 Ok(1..) => {}
@@ -289,22 +292,4 @@ impl Body for Exchange {
 
 fn some(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
-}
-
-/// Writes fields as lines.
-fn put_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
-    for (name, value) in fields {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Writes the line before a chunk.
-fn put_size(out: &mut Vec<u8>, length: usize) {
-    let mut line = String::with_capacity(18);
-    // Writing into a string does not fail.
-    let _ = write!(line, "{length:x}\r\n");
-    out.extend_from_slice(line.as_bytes());
 }

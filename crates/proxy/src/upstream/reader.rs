@@ -1,20 +1,20 @@
 //! A worker's answers, taken out of its bytes as they come; without a socket.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::header::CONNECTION;
 use http::{Extensions, HeaderMap, StatusCode};
 use hyper::ext::ReasonPhrase;
 
-use crate::strict::{AnswerHead, Fault, Framer, Limits, Part};
+use crate::strict::{self, AnswerHead, Fault, Limits, Pieces};
 
 /// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
-/// Most heads have no more fields: their map does not grow.
-const FIELDS_EXPECTED: usize = 12;
 
 /// What comes out of a worker's bytes.
 #[derive(Debug)]
 pub(crate) enum Piece {
+    /// An interim answer (1xx), before the head of the one that counts.
+    Interim(AnswerParts),
     Head(AnswerParts),
     Data(Bytes),
     Trailers(HeaderMap),
@@ -38,39 +38,31 @@ pub(crate) struct AnswerParts {
 /// Reads one answer after the other.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    framer: Framer<AnswerHead>,
-    inbox: BytesMut,
-    trailers: HeaderMap,
+    pieces: Pieces<AnswerHead>,
     /// Whether the head of the answer under way has come out.
-    in_body: bool,
+    in_answer: bool,
     keeps_open: bool,
 }
 
 impl Reader {
     pub(crate) fn new() -> Self {
         let limits = Limits { head_bytes: HEAD_BYTES_MAX };
-        Self {
-            framer: Framer::new(AnswerHead::default(), limits),
-            inbox: BytesMut::new(),
-            trailers: HeaderMap::new(),
-            in_body: false,
-            keeps_open: true,
-        }
+        Self { pieces: Pieces::new(AnswerHead::default(), limits), in_answer: false, keeps_open: true }
     }
 
     /// A request goes out.
     pub(crate) fn ask(&mut self, is_head: bool) {
-        self.framer.head.ask(is_head);
+        self.pieces.head().ask(is_head);
     }
 
     /// Where to put bytes.
     pub(crate) fn inbox(&mut self) -> &mut BytesMut {
-        &mut self.inbox
+        self.pieces.inbox()
     }
 
     /// Whether the next request may be sent on this connection.
     pub(crate) fn is_reusable(&self) -> bool {
-        self.keeps_open && !self.in_body && self.framer.is_at_head() && self.inbox.is_empty()
+        self.keeps_open && !self.in_answer && self.pieces.is_between()
     }
 
     /// What comes next; `None` while its bytes are not there.
@@ -79,35 +71,28 @@ impl Reader {
     /// When the bytes are no answer, or nobody asked for one.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, Fault> {
         loop {
-            if self.in_body && self.framer.is_at_head() {
-                self.in_body = false;
-                return Ok(Some(Piece::End));
-            }
-            let (length, part) = self.framer.part(&self.inbox);
-            let part = part?;
-            if length == 0 {
-                return Ok(None);
-            }
-            let bytes = self.inbox.split_to(length);
-            match part {
-                Part::Head => {
-                    let head = AnswerParts { length: self.framer.length_left(), ..head(bytes.freeze()) };
-                    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-                        continue;
+            return Ok(match self.pieces.next()? {
+                None => None,
+                Some(strict::Piece::Head(text)) => {
+                    let head = AnswerParts { length: self.pieces.length_left(), ..head(&text) };
+                    let is_interim =
+                        head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS;
+                    if is_interim {
+                        return Ok(Some(Piece::Interim(head)));
                     }
-                    self.in_body = true;
+                    self.in_answer = true;
                     self.keeps_open = head.keeps_open;
-                    return Ok(Some(Piece::Head(head)));
+                    Some(Piece::Head(head))
                 }
-                Part::Data => return Ok(Some(Piece::Data(bytes.freeze()))),
-                Part::Framing => {}
-                Part::Trailer if &bytes[..] == b"\r\n" => {
-                    if !self.trailers.is_empty() {
-                        return Ok(Some(Piece::Trailers(std::mem::take(&mut self.trailers))));
-                    }
+                Some(strict::Piece::Data(data)) => Some(Piece::Data(data)),
+                Some(strict::Piece::Trailers(trailers)) => Some(Piece::Trailers(trailers)),
+                Some(strict::Piece::End) if self.in_answer => {
+                    self.in_answer = false;
+                    Some(Piece::End)
                 }
-                Part::Trailer => field(&mut self.trailers, &bytes.freeze()),
-            }
+                // Of an interim answer.
+                Some(strict::Piece::End) => continue,
+            });
         }
     }
 
@@ -115,13 +100,13 @@ impl Reader {
     pub(crate) fn close(&mut self) -> bool {
         self.keeps_open = false;
         // What is delimited in no other way is passed through to its end.
-        std::mem::take(&mut self.in_body) && self.framer.is_through()
+        std::mem::take(&mut self.in_answer) && self.pieces.is_through()
     }
 }
 
 /// Makes a head of its text, which has been judged.
-fn head(text: Bytes) -> AnswerParts {
-    let line_end = memchr::memchr(b'\n', &text).unwrap_or(text.len() - 1);
+fn head(text: &Bytes) -> AnswerParts {
+    let line_end = memchr::memchr(b'\n', text).unwrap_or(text.len() - 1);
     let line = text[..line_end].trim_ascii_end();
     let status = line.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
     let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
@@ -135,12 +120,7 @@ fn head(text: Bytes) -> AnswerParts {
     {
         extensions.insert(reason);
     }
-    let mut headers = HeaderMap::with_capacity(FIELDS_EXPECTED);
-    let mut start = line_end + 1;
-    while let Some(length) = memchr::memchr(b'\n', &text[start..]) {
-        field(&mut headers, &text.slice(start..=start + length));
-        start += length + 1;
-    }
+    let headers = strict::fields(text);
     let is_http_1_0 = line.starts_with(b"HTTP/1.0");
     let says = |option: &str| {
         let values = headers.get_all(CONNECTION).iter();
@@ -149,17 +129,6 @@ fn head(text: Bytes) -> AnswerParts {
     };
     let keeps_open = if is_http_1_0 { says("keep-alive") } else { !says("close") };
     AnswerParts { status, headers, extensions, length: None, keeps_open }
-}
-
-/// Adds the field of a line, which has been judged; an empty line has none. Names and values are a
-/// few bytes long: to look at each costs less than to call a search.
-fn field(headers: &mut HeaderMap, line: &Bytes) {
-    let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
-    let value = line[colon + 1..].trim_ascii();
-    let value = HeaderValue::from_maybe_shared(line.slice_ref(value));
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), value) {
-        headers.append(name, value);
-    }
 }
 
 #[cfg(test)]
@@ -175,6 +144,7 @@ mod tests {
             reader.inbox().extend_from_slice(piece);
             while let Some(piece) = reader.next().unwrap() {
                 match piece {
+                    Piece::Interim(head) => text += &format!("{}, ", head.status.as_u16()),
                     Piece::Head(head) => text += &format!("{} {:?}|", head.status.as_u16(), head.length),
                     Piece::Data(data) => text += std::str::from_utf8(&data).unwrap(),
                     Piece::Trailers(trailers) => text += &format!("|{trailers:?}"),
@@ -193,7 +163,10 @@ mod tests {
                 b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nx: 1\r\n\r\n",
                 "200 None|hello|{\"x\": \"1\"}|end",
             ),
-            (b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", "204 Some(0)||end"),
+            (
+                b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+                "103, 204 Some(0)||end",
+            ),
             (b"HTTP/1.0 200 OK\r\n\r\nhello", "200 None|hello"),
         ];
         for (bytes, expected) in answers {

@@ -133,7 +133,7 @@ mod tests {
             assert!(suits(&body));
             let head = Head::of_our_own(http::Uri::from_static("/"), &[("host", "a")]);
             let mut exchange = link.send(&head, Some(&body), None);
-            std::future::poll_fn(|cx| exchange.poll_head(cx)).await.unwrap_err()
+            std::future::poll_fn(|cx| exchange.poll_head(cx, |_| ())).await.unwrap_err()
         };
         assert!(matches!(verdict(Some(Wall(()))).await, Broken::Unacknowledged));
         assert!(matches!(verdict(None).await, Broken::Closed), "others have acknowledged something, perhaps");

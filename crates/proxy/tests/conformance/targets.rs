@@ -59,6 +59,7 @@ pub(crate) const CASES: &[Case] = &[
     passed("9112 3.2.2", "scheme in capitals", 1, b"GET HTTP://b.test/x HTTP/1.1\r\nHost: b.test\r\n\r\n", &["GET /x HTTP/1.1\r\n", "host: b.test\r\n"], &[]),
     passed("9112 3.2.2", "absolute form with a port", 1, b"GET http://b.test:81/x HTTP/1.1\r\nHost: c.test\r\n\r\n", &["host: b.test:81\r\n"], &["c.test"]),
     passed("9112 3.2.2", "absolute form in HTTP/1.0 without Host", 1, b"GET http://b.test/x HTTP/1.0\r\n\r\n", &["GET /x HTTP/1.1\r\n", "host: b.test\r\n"], &[]),
+    passed("9112 3.2.4", "absolute form of OPTIONS without a path", 1, b"OPTIONS http://b.test:81 HTTP/1.1\r\nHost: b.test:81\r\n\r\n", &["OPTIONS * HTTP/1.1\r\n", "host: b.test:81\r\n"], &[]),
     passed("9112 3.2.4", "absolute form of OPTIONS /", 1, b"OPTIONS http://b.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n", &["OPTIONS / HTTP/1.1\r\n"], &[]),
     refused("9112 3.2.2", "absolute form, scheme and no slashes", BAD, b"GET http:b.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n"),
     refused("9112 3.2.2", "absolute form, one slash", BAD, b"GET http:/b.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n"),
