@@ -81,7 +81,7 @@ impl Account {
         let Some(note) = &mut self.note else { return };
         note.line.worker = Some(answer.lease.backend().id());
         note.line.attempts = answer.attempts;
-        note.line.status = answer.status.as_u16();
+        note.line.status = answer.head.status.as_u16();
         note.line.queue = answer.queued;
         note.line.connect = answer.connect;
         note.line.first_byte = Some(between(self.at, note.clock.now()));

@@ -5,15 +5,28 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use traffic::{Lease, Outcome};
 
 use crate::account::Account;
+use crate::headers::Fields;
 use crate::serve::Thread;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Broken, Exchange};
 
 /// What a client gets.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    /// The reason phrase, where it is not the usual one.
+    pub(crate) reason: Option<Bytes>,
+    pub(crate) fields: Fields,
+    /// Whether what follows on the connection may not be what it seems.
+    pub(crate) is_last: bool,
+    pub(crate) body: AnswerBody,
+}
+
+/// Its content.
 pub(crate) struct AnswerBody(Content);
 
 enum Content {

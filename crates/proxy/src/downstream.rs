@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request};
 use tokio::net::TcpStream;
 
-use crate::answer::AnswerBody;
+use crate::answer::Reply;
 use crate::body::Source;
 use crate::places::Place;
 use crate::serve::Thread;
@@ -115,7 +115,7 @@ pub(crate) async fn serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, place:
 }
 
 /// Answers a request, however it came.
-async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Response<AnswerBody> {
+async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Reply {
     match client.service {
         Service::Forward => forward::answer(thread, client, request).await,
         Service::Redirect => redirect::answer(&thread, &request),
@@ -123,7 +123,7 @@ async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>
 }
 
 /// Answers what is no proper request.
-fn refuse(thread: &Thread, client: &Client, fault: Fault) -> Response<AnswerBody> {
+fn refuse(thread: &Thread, client: &Client, fault: Fault) -> Reply {
     match client.service {
         Service::Forward => forward::refuse_fault(thread, client, fault),
         Service::Redirect => redirect::refuse(fault),

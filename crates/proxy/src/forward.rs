@@ -2,17 +2,18 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Draw, Outcome};
 
 use crate::account::{Account, Trace};
-use crate::answer::{AnswerBody, Open};
+use crate::answer::{AnswerBody, Open, Reply};
 use crate::body::{BodyFault, RequestBody, Source};
 use crate::downstream::Client;
-use crate::headers::{self, Head, Hop};
+use crate::headers::{self, Fields, Head, Hop};
 use crate::refusal::Refusal;
 use crate::retry::{self, Answer, Content, Failure};
 use crate::serve::Thread;
@@ -25,11 +26,7 @@ mod timing;
 
 /// Answers a client's request; whatever happens, there is an answer. Dropped half way because the
 /// client is gone, it gives back all it holds.
-pub(crate) async fn answer(
-    thread: Rc<Thread>,
-    client: Rc<Client>,
-    request: Request<Source>,
-) -> Response<AnswerBody> {
+pub(crate) async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Reply {
     let mut account = Account::open(&thread, client.ip);
     account.asked(request.method(), request.uri(), request.version(), request.headers());
     if let Err(refusal) = admission::admit(&thread, &client, request.headers(), account.at()) {
@@ -60,19 +57,20 @@ pub(crate) async fn answer(
     };
     match answered {
         Err(failure) => fail(&thread, failure, account, &head),
-        Ok(mut answer) => {
-            headers::answer(&mut answer.headers, answer.status, &head.request_id);
-            stickiness::remember(&thread, &mut answer, stick_to);
+        Ok(answer) => {
+            let mut fields = headers::answer(&answer.head, &head.request_id);
+            stickiness::remember(&thread, answer.lease.backend().id(), &mut fields, stick_to);
             if thread.config().server_timing {
-                timing::say(&mut answer, account.at(), thread.clock.now());
+                let total = thread.clock.now().duration_since(account.at());
+                timing::say(&mut fields, Duration::try_from(total).unwrap_or_default(), answer.queued);
             }
-            pass_on(thread, answer, account)
+            pass_on(thread, answer, fields, account)
         }
     }
 }
 
 /// Answers what is no proper request; it is counted as one.
-pub(crate) fn refuse_fault(thread: &Thread, client: &Client, fault: strict::Fault) -> Response<AnswerBody> {
+pub(crate) fn refuse_fault(thread: &Thread, client: &Client, fault: strict::Fault) -> Reply {
     refuse(thread, fault.into(), Account::open(thread, client.ip), None)
 }
 
@@ -94,26 +92,22 @@ async fn send(
 }
 
 /// Makes the client's answer of the worker's.
-fn pass_on(thread: Rc<Thread>, answer: Answer, mut account: Account) -> Response<AnswerBody> {
+fn pass_on(thread: Rc<Thread>, answer: Answer, fields: Fields, mut account: Account) -> Reply {
     account.answered(&answer);
-    let Answer { status, headers, extensions, content, lease, .. } = answer;
-    let code = status.as_u16();
+    let Answer { head, content, lease, .. } = answer;
+    let status = head.status.as_u16();
     let body = match content {
         Content::Held(bytes) => {
             let now = thread.clock.now();
-            lease.finish(now, Outcome::Answered(code));
+            lease.finish(now, Outcome::Answered(status));
             account.sent(bytes.len());
-            account.finish(now, Outcome::Answered(code));
+            account.finish(now, Outcome::Answered(status));
             AnswerBody::held(bytes)
         }
-        Content::Streamed(body) => AnswerBody::streamed(body, Open { thread, account, lease, status: code }),
+        Content::Streamed(body) => AnswerBody::streamed(body, Open { thread, account, lease, status }),
         Content::Tunnel(worker) => AnswerBody::tunnel(Tunnel { worker, lease, account }),
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    *response.extensions_mut() = extensions;
-    response
+    Reply { status: head.status, reason: head.reason, fields, is_last: false, body }
 }
 
 /// Refuses a body that says it is too long; holds a short one that may have to be sent again.
@@ -129,7 +123,7 @@ async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(
     Ok(())
 }
 
-fn fail(thread: &Thread, failure: Failure, account: Account, head: &Head) -> Response<AnswerBody> {
+fn fail(thread: &Thread, failure: Failure, account: Account, head: &Head) -> Reply {
     match failure {
         Failure::Refused(refusal) => refuse(thread, refusal, account, Some(&head.request_id)),
         Failure::ClientGone => {
@@ -146,7 +140,7 @@ fn refuse(
     refusal: Refusal,
     mut account: Account,
     request_id: Option<&HeaderValue>,
-) -> Response<AnswerBody> {
+) -> Reply {
     account.refused(&refusal);
     account.finish(
         thread.clock.now(),
@@ -155,12 +149,12 @@ fn refuse(
     respond(refusal, request_id)
 }
 
-fn respond(refusal: Refusal, request_id: Option<&HeaderValue>) -> Response<AnswerBody> {
-    let mut response = refusal.into_response();
+fn respond(refusal: Refusal, request_id: Option<&HeaderValue>) -> Reply {
+    let mut reply = refusal.into_reply();
     if let Some(id) = request_id {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id.clone());
+        reply.fields.put("x-request-id", id.as_bytes());
     }
-    response
+    reply
 }
 
 /// 32 hexadecimal digits: nobody meets two equal ones.

@@ -1,8 +1,7 @@
 //! What may pass: hop-by-hop fields go, forwarding fields come, the rest is kept.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, MAX_FORWARDS, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, MAX_FORWARDS, UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, Method, StatusCode, Version};
@@ -10,8 +9,11 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use crate::lines::put_field;
 use crate::refusal::Refusal;
 
+mod answer;
+
+pub(crate) use answer::{Fields, answer, interim};
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Most requests' fields fit, ours included.
 const LINES_BYTES_EXPECTED: usize = 1_024;
@@ -173,7 +175,7 @@ fn carry_over<'a>(
             // Written by us.
             "host" | "via" | "x-forwarded-for" | "forwarded" => continue,
             "max-forwards" if counts_hops => continue,
-            name if is_hop_by_hop(name) => continue,
+            name if is_hop_by_hop(name.as_bytes()) => continue,
             "content-length" if seen.framing == Framing::Unsaid => seen.framing = Framing::Length,
             "x-forwarded-proto" if hop.is_trusted => seen.has_proto = true,
             "x-forwarded-host" if hop.is_trusted => seen.has_host = true,
@@ -214,61 +216,23 @@ impl Lines {
     }
 }
 
-/// Makes the fields of an interim answer that a client sees of those that a worker sent.
-pub(crate) fn hint(headers: &mut HeaderMap) {
-    let mut gone: Vec<HeaderName> =
-        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
-    gone.append(&mut nominated(headers));
-    gone.push(CONTENT_LENGTH);
-    for name in gone {
-        headers.remove(name);
+/// Whether a field concerns one connection (RFC 9110, 7.6.1). Most are known by their length not to.
+fn is_hop_by_hop(name: &[u8]) -> bool {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    match name.len() {
+        2 => is("te"),
+        // No field's name (RFC 9112, 9.6): one that is called so may be taken for the option.
+        5 => is("close"),
+        7 => is("upgrade"),
+        10 => is("connection") || is("keep-alive"),
+        14 => is("http2-settings"),
+        16 => is("proxy-connection"),
+        17 => is("transfer-encoding"),
+        18 => is("proxy-authenticate"),
+        19 => is("proxy-authorization"),
+        25 => is("proxy-authentication-info"),
+        _ => false,
     }
-}
-
-/// Makes the headers that a client sees of those that a worker sent.
-pub(crate) fn answer(headers: &mut HeaderMap, status: StatusCode, request_id: &HeaderValue) {
-    // Few fields came, and fewer of them go: to compare names costs less than to look for each.
-    let mut gone: Vec<HeaderName> =
-        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
-    let switches = status == StatusCode::SWITCHING_PROTOCOLS;
-    let protocol = switches.then(|| headers.get(UPGRADE).cloned()).flatten();
-    if status == StatusCode::NO_CONTENT || gone.contains(&TRANSFER_ENCODING) {
-        // RFC 9110, 8.6: must not be there. Or it was how the worker framed the body; ours is
-        // another connection's framing.
-        headers.remove(CONTENT_LENGTH);
-    }
-    if gone.contains(&CONNECTION) {
-        gone.append(&mut nominated(headers));
-    }
-    for name in gone {
-        headers.remove(name);
-    }
-    if switches {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        if let Some(protocol) = protocol {
-            headers.insert(UPGRADE, protocol);
-        }
-    }
-    headers.entry(X_REQUEST_ID).or_insert_with(|| request_id.clone());
-}
-
-/// Whether a field concerns one connection (RFC 9110, 7.6.1).
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            // No field's name (RFC 9112, 9.6): one that is called so may be taken for the option.
-            | "close"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-authentication-info"
-            | "te"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-    )
 }
 
 /// The fields that `Connection` names as such, besides those that always are. Naming the host or
@@ -475,16 +439,5 @@ mod tests {
             let plain = with(connection, protocol);
             assert_eq!((plain.upgrade.clone(), value(&plain, "upgrade")), (None, None));
         }
-    }
-
-    #[test]
-    fn answers_framing_is_not_passed_on() {
-        let mut headers = HeaderMap::new();
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("5"));
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        answer(&mut headers, StatusCode::OK, &HeaderValue::from_static("id"));
-        assert_eq!(headers.len(), 1);
-        assert_eq!(headers["x-request-id"], "id");
     }
 }

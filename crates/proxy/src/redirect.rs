@@ -1,10 +1,10 @@
 //! Plain HTTP where TLS is spoken: the same address, to be asked in TLS.
 
-use http::header::{HOST, LOCATION};
+use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 
-use crate::answer::AnswerBody;
+use crate::answer::Reply;
 use crate::refusal::Refusal;
 use crate::serve::Thread;
 use crate::strict::Fault;
@@ -13,18 +13,18 @@ use crate::strict::Fault;
 const HTTPS_PORT: u16 = 443;
 
 /// Tells where the answer is. No worker sees the request, and it is not counted.
-pub(crate) fn answer<B>(thread: &Thread, request: &Request<B>) -> Response<AnswerBody> {
-    let mut response = moved(request.method()).into_response();
+pub(crate) fn answer<B>(thread: &Thread, request: &Request<B>) -> Reply {
+    let mut reply = moved(request.method()).into_reply();
     let location = location(request.uri(), request.headers().get(HOST), thread.tls_port);
-    if let Some(location) = location.filter(|_| response.status() == StatusCode::PERMANENT_REDIRECT) {
-        response.headers_mut().insert(LOCATION, location);
+    if let Some(location) = location.filter(|_| reply.status == StatusCode::PERMANENT_REDIRECT) {
+        reply.fields.put("location", location.as_bytes());
     }
-    response
+    reply
 }
 
 /// Answers what is no proper request.
-pub(crate) fn refuse(fault: Fault) -> Response<AnswerBody> {
-    Refusal::from(fault).into_response()
+pub(crate) fn refuse(fault: Fault) -> Reply {
+    Refusal::from(fault).into_reply()
 }
 
 /// Only what has not carried anything yet is sent elsewhere: a form that has come in the clear is

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{BufMut, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
+use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use traffic::WorkerId;
 
-use crate::answer::AnswerBody;
+use crate::answer::{AnswerBody, Reply};
+use crate::headers::Fields;
 use crate::strict::Fault;
 
 /// Says in a word why a worker did not answer; its presence tells that the answer is ours.
-const REASON: HeaderName = HeaderName::from_static("x-autoscale-reason");
+const REASON: &str = "x-autoscale-reason";
 /// Where nothing better is known: about as long as a worker takes to start, and as
 /// a limit of requests a second takes to let the next one pass.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -55,46 +55,37 @@ impl Refusal {
 
     /// All of the answer, in HTTP/1.1, for a connection that gets no other.
     pub(crate) fn into_last_words(self, at: Timestamp, is_head: bool) -> Vec<u8> {
-        let (status, mut headers, body) = self.into_parts();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let (status, mut fields, body) = self.into_parts();
+        fields.put("connection", b"close");
+        fields.put("content-length", body.len().to_string().as_bytes());
         // RFC 9110, 5.6.7.
         let date = at.strftime("%a, %d %b %Y %H:%M:%S GMT");
         let mut words = format!("HTTP/1.1 {status}\r\ndate: {date}\r\n").into_bytes();
-        for (name, value) in &headers {
-            for bytes in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                words.put_slice(bytes);
-            }
-        }
-        words.put_slice(b"\r\n");
+        words.extend_from_slice(fields.lines());
+        words.extend_from_slice(b"\r\n");
         if !is_head {
-            words.put_slice(&body);
+            words.extend_from_slice(&body);
         }
         words
     }
 
     /// The answer that says so.
-    pub(crate) fn into_response(self) -> Response<AnswerBody> {
-        let (status, headers, bytes) = self.into_parts();
-        let mut response = Response::new(AnswerBody::held(bytes));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
+    pub(crate) fn into_reply(self) -> Reply {
+        let is_last = self.is_about_the_message();
+        let (status, fields, bytes) = self.into_parts();
+        Reply { status, reason: None, fields, is_last, body: AnswerBody::held(bytes) }
     }
 
-    /// The headers and the body that say so.
-    fn into_parts(self) -> (StatusCode, HeaderMap, Bytes) {
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(REASON, HeaderValue::from_static(self.code));
-        if self.is_about_the_message() {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+    /// The fields and the body that say so.
+    fn into_parts(self) -> (StatusCode, Fields, Bytes) {
+        let mut fields = Fields::default();
+        fields.put("content-type", b"text/plain; charset=utf-8");
+        fields.put(REASON, self.code.as_bytes());
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_s));
+            fields.put("retry-after", self.retry_after_s.to_string().as_bytes());
         }
         let line = format!("{} {}\n", self.status.as_u16(), self.text);
-        (self.status, headers, Bytes::from(line))
+        (self.status, fields, Bytes::from(line))
     }
 }
 

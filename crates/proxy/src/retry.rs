@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
 use traffic::{Draw, Lease, Outcome, WorkerId};
 
@@ -13,7 +13,7 @@ use crate::body::{BodyFault, RequestBody};
 use crate::headers::Head;
 use crate::refusal::Refusal;
 use crate::serve::Thread;
-use crate::upstream::{Exchange, Tunnel};
+use crate::upstream::{AnswerParts, Exchange, Tunnel};
 
 mod attempt;
 mod hedge;
@@ -37,9 +37,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 
 /// A worker's answer, with all that it still occupies.
 pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) extensions: Extensions,
+    pub(crate) head: AnswerParts,
     pub(crate) content: Content,
     pub(crate) lease: Lease,
     /// How long the request waited for leases.

@@ -16,7 +16,7 @@ mod pieces;
 mod request;
 mod target;
 
-pub(crate) use answer::AnswerHead;
+pub(crate) use answer::{AnswerHead, AnswerSaid};
 pub(crate) use framer::Limits;
 pub(crate) use pieces::{Piece, Pieces, fields};
 pub(crate) use request::{RequestHead, Said};

@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::http1::put_head;
 use crate::headers;
+use crate::upstream::AnswerParts;
 
 /// A worker's interim answers that the client has not taken yet, in bytes; more are dropped, as
 /// nothing depends on them.
@@ -40,11 +41,10 @@ impl Asker {
 
     /// A worker has sent an interim answer, which is the client's (RFC 9110, 15.2), but for the one
     /// that was ours to give.
-    pub(crate) fn hint(&self, status: StatusCode, fields: &mut HeaderMap) {
+    pub(crate) fn hint(&self, head: &AnswerParts) {
         let mut hints = self.hints.borrow_mut();
-        if self.takes_hints.get() && status != StatusCode::CONTINUE && hints.len() < HINTS_BYTES_MAX {
-            headers::hint(fields);
-            put_head(&mut hints, "HTTP/1.1", status, None, fields);
+        if self.takes_hints.get() && head.status != StatusCode::CONTINUE && hints.len() < HINTS_BYTES_MAX {
+            put_head(&mut hints, "HTTP/1.1", head.status, head.reason.as_deref(), &headers::interim(head));
             hints.extend_from_slice(b"\r\n");
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use hyper::body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -17,7 +17,7 @@ use self::answer::Framing;
 use self::connection::Received;
 use super::patience::Patience;
 use super::{Client, Peer, Stream, rest};
-use crate::answer::AnswerBody;
+use crate::answer::{AnswerBody, Reply};
 use crate::body::Source;
 use crate::serve::Thread;
 use crate::strict::{Fault, Limits};
@@ -180,7 +180,7 @@ impl Conversation {
         self.client.asker.begin(head.version == http::Version::HTTP_11);
         let request = Request::from_parts(head, Source::Http1(Rc::clone(&self.connection)));
         let answering = super::answer(Rc::clone(&self.thread), Rc::clone(&self.client), request);
-        let response = {
+        let reply = {
             let mut answering = std::pin::pin!(answering);
             let mut has_ended = false;
             poll_fn(|cx| {
@@ -188,8 +188,8 @@ impl Conversation {
                 if let Some(hints) = self.client.asker.take_hints() {
                     self.connection.put(|out| out.extend_from_slice(&hints));
                 }
-                if let Poll::Ready(response) = answered {
-                    return Poll::Ready(Some(response));
+                if let Poll::Ready(reply) = answered {
+                    return Poll::Ready(Some(reply));
                 }
                 if self.connection.unwritten() > 0 {
                     // What the socket does not take goes out with the answer; whether it is broken is
@@ -201,8 +201,8 @@ impl Conversation {
             })
             .await
         };
-        match response {
-            Some(response) => self.say(response, false).await,
+        match reply {
+            Some(reply) => self.say(reply).await,
             // The answer nobody waits for any more is dropped, and counts as cancelled.
             None => After::Gone,
         }
@@ -210,8 +210,8 @@ impl Conversation {
 
     /// Answers what is no request.
     async fn refuse(&mut self, fault: Fault) -> After {
-        let response = super::refuse(&self.thread, &self.client, fault);
-        self.say(response, true).await
+        let reply = super::refuse(&self.thread, &self.client, fault);
+        self.say(Reply { is_last: true, ..reply }).await
     }
 
     /// Ready when a client that waits for its answer is taken for gone: its connection is broken, or it
@@ -234,21 +234,20 @@ impl Conversation {
     }
 
     /// Writes an answer.
-    async fn say(&mut self, response: Response<AnswerBody>, is_last: bool) -> After {
-        let (head, mut body) = response.into_parts();
+    async fn say(&mut self, mut reply: Reply) -> After {
         let said = self.connection.said();
-        let tunnel = body.take_tunnel();
-        let closes = is_last
+        let tunnel = reply.body.take_tunnel();
+        let closes = reply.is_last
             // A client that was not told to send its body may send it nevertheless, or not.
             | self.connection.withhold_continue()
             || !said.may_go_on()
-            || says_close(&head.headers)
             // Told with its answer, before it sends the next request.
             || self.thread.stopping.is_cancelled();
         let mut framing = Framing::Bodiless;
         let now = self.thread.clock.now();
-        self.connection.put(|out| framing = answer::put(out, said, &head, &body.size_hint(), closes, now));
-        let mut saying = Saying { body, framing, takes_trailers: said.takes_trailers, state: State::Going };
+        self.connection.put(|out| framing = answer::put(out, said, &reply, closes, now));
+        let mut saying =
+            Saying { body: reply.body, framing, takes_trailers: said.takes_trailers, state: State::Going };
         let mut blocked_at = None;
         let is_whole = poll_fn(|cx| self.poll_say(cx, &mut saying, &mut blocked_at)).await;
         drop(saying);
@@ -379,11 +378,6 @@ impl Saying {
         }
         false
     }
-}
-
-/// Whether an answer is the last of its connection.
-fn says_close(headers: &HeaderMap) -> bool {
-    headers.get(http::header::CONNECTION).is_some_and(|value| value == "close")
 }
 
 /// Reads what a client goes on sending, until it has noticed that nobody listens.

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clock::Clock;
-use http::header::CONNECTION;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -100,12 +99,13 @@ pub(super) async fn serve(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) 
 
 async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
     let (mut parts, body) = request.into_parts();
-    let mut response = match strict::http2::settle(&mut parts, !body.is_end_stream()) {
+    let reply = match strict::http2::settle(&mut parts, !body.is_end_stream()) {
         Ok(()) => super::answer(thread, client, Request::from_parts(parts, Source::Http2(body))).await,
         Err(fault) => super::refuse(&thread, &client, fault),
     };
-    // RFC 9113, 8.2.2: HTTP/2 knows no such field.
-    response.headers_mut().remove(CONNECTION);
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.fields.into_map(Version::HTTP_2);
     response
 }
 

@@ -1,9 +1,9 @@
 //! The cookie that keeps a browser with its worker.
 
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, HeaderMap};
 use traffic::WorkerId;
 
-use crate::retry::Answer;
+use crate::headers::Fields;
 use crate::serve::Thread;
 
 /// Its name; its value is a worker's id, which tells nobody more than `x-worker` does.
@@ -22,13 +22,11 @@ pub(crate) fn named(headers: &HeaderMap) -> Option<WorkerId> {
 }
 
 /// Has the client remember the worker, unless it was there already.
-pub(super) fn remember(thread: &Thread, answer: &mut Answer, wanted: Option<WorkerId>) {
-    let WorkerId { slot, run } = answer.lease.backend().id();
+pub(super) fn remember(thread: &Thread, worker: WorkerId, fields: &mut Fields, wanted: Option<WorkerId>) {
+    let WorkerId { slot, run } = worker;
     if wanted == Some(WorkerId { slot, run }) || !thread.pool.is_sticky() {
         return;
     }
     let cookie = format!("{NAME}=w{slot}.{run}; Path=/; HttpOnly; SameSite=Lax");
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        answer.headers.append(SET_COOKIE, cookie);
-    }
+    fields.put("set-cookie", cookie.as_bytes());
 }

@@ -2,30 +2,22 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
-use jiff::Timestamp;
-
-use crate::retry::Answer;
+use crate::headers::Fields;
 
 /// Both parts with a few digits each.
 const TEXT_BYTES_EXPECTED: usize = 48;
 /// Of the longest `u128`.
 const MICROS_DIGITS_MAX: usize = 39;
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Adds the field behind those that the worker may have set.
-pub(super) fn say(answer: &mut Answer, arrived_at: Timestamp, now: Timestamp) {
-    let total = Duration::try_from(now.duration_since(arrived_at)).unwrap_or_default();
-    let (queue, upstream) = (answer.queued, total.saturating_sub(answer.queued));
+pub(super) fn say(fields: &mut Fields, total: Duration, queue: Duration) {
+    let upstream = total.saturating_sub(queue);
     let mut text = Vec::with_capacity(TEXT_BYTES_EXPECTED);
     text.extend_from_slice(b"queue;dur=");
     put_millis(&mut text, queue);
     text.extend_from_slice(b", upstream;dur=");
     put_millis(&mut text, upstream);
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
-        answer.headers.append(SERVER_TIMING, value);
-    }
+    fields.put("server-timing", &text);
 }
 
 /// Writes milliseconds with three places. This is in every answer, and formatting by way of

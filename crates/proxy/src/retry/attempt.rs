@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::{Extensions, HeaderMap, StatusCode};
+use http::StatusCode;
 use hyper::body::Body;
 use traffic::{Backend, Lease};
 
@@ -20,17 +20,15 @@ use crate::upstream::{self, AnswerParts, Broken, ConnectError, Exchange};
 
 /// What a worker answered.
 pub(super) struct Received {
-    status: StatusCode,
-    headers: HeaderMap,
-    extensions: Extensions,
+    head: AnswerParts,
     content: Content,
     connect: Duration,
 }
 
 impl Received {
     pub(super) fn under(self, lease: Lease, queued: Duration) -> Answer {
-        let Self { status, headers, extensions, content, connect } = self;
-        Answer { status, headers, extensions, content, lease, queued, connect, attempts: 0 }
+        let Self { head, content, connect } = self;
+        Answer { head, content, lease, queued, connect, attempts: 0 }
     }
 }
 
@@ -115,7 +113,7 @@ async fn answer(
     let patience = thread.config().first_byte_timeout;
     progress.moved_at.set(thread.clock.now());
     std::future::poll_fn(|cx| {
-        let hint = |mut interim: AnswerParts| asker.hint(interim.status, &mut interim.headers);
+        let hint = |interim: AnswerParts| asker.hint(&interim);
         if let Poll::Ready(answer) = exchange.poll_head(cx, hint) {
             return Poll::Ready(answer.map_err(Unanswered::Broken));
         }
@@ -161,20 +159,19 @@ async fn receive(
     mut exchange: Exchange,
     parts: AnswerParts,
 ) -> Result<Received, Fault> {
-    let AnswerParts { status, headers, extensions, length, .. } = parts;
-    let content = if status == StatusCode::SWITCHING_PROTOCOLS {
+    let content = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         if head.upgrade.is_none() {
             return Err(Fault::Broke("changed protocol without being asked to".to_owned()));
         }
         Content::Tunnel(exchange.into_tunnel())
-    } else if length.is_some_and(RequestBody::can_be_held) {
+    } else if parts.length.is_some_and(RequestBody::can_be_held) {
         let bytes = hold(&mut exchange, thread.config().first_byte_timeout, thread).await?;
         thread.connections.give_back(lease.backend(), exchange);
         Content::Held(bytes)
     } else {
         Content::Streamed(Box::new(exchange))
     };
-    Ok(Received { status, headers, extensions, content, connect: Duration::ZERO })
+    Ok(Received { head: parts, content, connect: Duration::ZERO })
 }
 
 async fn hold(exchange: &mut Exchange, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {

@@ -19,9 +19,27 @@ pub(crate) struct AnswerHead {
     bodiless: bool,
     interim: u8,
     status: u16,
-    is_http_1_0: bool,
     fields: u32,
     framing: Framing,
+    said: AnswerSaid,
+}
+
+/// What an answer's head says of its connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AnswerSaid {
+    is_http_1_0: bool,
+    closes: bool,
+    keeps_alive: bool,
+    /// `Connection` names fields.
+    pub(crate) nominates: bool,
+    pub(crate) is_chunked: bool,
+}
+
+impl AnswerSaid {
+    /// Whether the worker will take another request on the connection (RFC 9112, 9.3).
+    pub(crate) fn keeps_open(self) -> bool {
+        if self.is_http_1_0 { self.keeps_alive } else { !self.closes }
+    }
 }
 
 const UNASKED: Fault = Fault::bad("unasked_answer", "sent more than it was asked for");
@@ -35,10 +53,28 @@ impl AnswerHead {
         *self = Self { awaited: true, bodiless: is_head, ..Self::default() };
     }
 
+    /// What the last head has said.
+    pub(crate) fn said(&self) -> AnswerSaid {
+        self.said
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in bytes::members(value) {
+            match option.len() {
+                0 => {}
+                5 if option.eq_ignore_ascii_case(b"close") => self.said.closes = true,
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.said.keeps_alive = true,
+                7 if option.eq_ignore_ascii_case(b"upgrade") => {}
+                _ => self.said.nominates = true,
+            }
+        }
+    }
+
     fn status_line(&mut self, line: &[u8]) -> Result<(), Fault> {
         let rest = line.strip_prefix(b"HTTP/1.").ok_or(BAD_LINE)?;
         let (version, rest) = rest.split_first().ok_or(BAD_LINE)?;
-        self.is_http_1_0 = match version {
+        self.said = AnswerSaid::default();
+        self.said.is_http_1_0 = match version {
             b'0' => true,
             b'1' => false,
             _ => return Err(BAD_LINE),
@@ -68,6 +104,10 @@ impl Head for AnswerHead {
         }
         self.fields += 1;
         let (name, value) = bytes::field(line).filter(|_| self.fields <= FIELDS_MAX).ok_or(BAD_FIELD)?;
+        if name.len() == 10 && name.eq_ignore_ascii_case(b"connection") {
+            self.connection(value);
+            return Ok(());
+        }
         self.framing.field(name, value)
     }
 
@@ -76,8 +116,9 @@ impl Head for AnswerHead {
     }
 
     fn end(&mut self) -> Result<Body, Fault> {
-        let (status, is_http_1_0) = (std::mem::take(&mut self.status), self.is_http_1_0);
+        let (status, is_http_1_0) = (std::mem::take(&mut self.status), self.said.is_http_1_0);
         let framing = std::mem::take(&mut self.framing);
+        self.said.is_chunked = framing.is_chunked();
         self.fields = 0;
         if (100..200).contains(&status) && status != 101 {
             self.interim += 1;

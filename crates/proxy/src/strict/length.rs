@@ -86,6 +86,11 @@ impl Framing {
         Ok(())
     }
 
+    /// Whether a transfer coding was said.
+    pub(super) fn is_chunked(&self) -> bool {
+        self.coding.is_some()
+    }
+
     /// What all fields together say.
     pub(super) fn settle(&self, is_http_1_0: bool) -> Result<Length, Fault> {
         match (self.coding, self.length) {

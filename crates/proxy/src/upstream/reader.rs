@@ -1,11 +1,9 @@
 //! A worker's answers, taken out of its bytes as they come; without a socket.
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONNECTION;
-use http::{Extensions, HeaderMap, StatusCode};
-use hyper::ext::ReasonPhrase;
+use http::{HeaderMap, StatusCode};
 
-use crate::strict::{self, AnswerHead, Fault, Limits, Pieces};
+use crate::strict::{self, AnswerHead, AnswerSaid, Fault, Limits, Pieces};
 
 /// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
@@ -26,13 +24,36 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct AnswerParts {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
     /// The reason phrase, where it is not the usual one.
-    pub(crate) extensions: Extensions,
+    pub(crate) reason: Option<Bytes>,
     /// The length of the body in bytes, where the head says it.
     pub(crate) length: Option<u64>,
-    /// Whether the worker will take another request on this connection.
-    keeps_open: bool,
+    /// `Connection` names fields that go no further.
+    pub(crate) nominates: bool,
+    pub(crate) is_chunked: bool,
+    /// All of it.
+    text: Bytes,
+    /// Where its first field begins.
+    fields_at: usize,
+}
+
+impl AnswerParts {
+    /// The head as it came, which has been judged.
+    pub(crate) fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// Each field's name, and its line with its end.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &self.text[self.fields_at..];
+        std::iter::from_fn(move || {
+            let (line, behind) = rest.split_at(memchr::memchr(b'\n', rest)? + 1);
+            rest = behind;
+            // The empty line at the end has no name.
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..colon], line))
+        })
+    }
 }
 
 /// Reads one answer after the other.
@@ -74,14 +95,15 @@ impl Reader {
             return Ok(match self.pieces.next()? {
                 None => None,
                 Some(strict::Piece::Head(text)) => {
-                    let head = AnswerParts { length: self.pieces.length_left(), ..head(&text) };
+                    let said = self.pieces.head().said();
+                    let head = head(text, said, self.pieces.length_left());
                     let is_interim =
                         head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS;
                     if is_interim {
                         return Ok(Some(Piece::Interim(head)));
                     }
                     self.in_answer = true;
-                    self.keeps_open = head.keeps_open;
+                    self.keeps_open = said.keeps_open();
                     Some(Piece::Head(head))
                 }
                 Some(strict::Piece::Data(data)) => Some(Piece::Data(data)),
@@ -105,30 +127,19 @@ impl Reader {
 }
 
 /// Makes a head of its text, which has been judged.
-fn head(text: &Bytes) -> AnswerParts {
-    let line_end = memchr::memchr(b'\n', text).unwrap_or(text.len() - 1);
+fn head(text: Bytes, said: AnswerSaid, length: Option<u64>) -> AnswerParts {
+    let line_end = memchr::memchr(b'\n', &text).unwrap_or(text.len() - 1);
     let line = text[..line_end].trim_ascii_end();
     let status = line.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
     let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut extensions = Extensions::new();
     let reason = line.get(13..).unwrap_or_default();
     // Beyond ASCII nobody agrees on what it says.
-    if !reason.is_empty()
+    let is_odd = !reason.is_empty()
         && reason.is_ascii()
-        && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason)
-        && let Ok(reason) = ReasonPhrase::try_from(reason)
-    {
-        extensions.insert(reason);
-    }
-    let headers = strict::fields(text);
-    let is_http_1_0 = line.starts_with(b"HTTP/1.0");
-    let says = |option: &str| {
-        let values = headers.get_all(CONNECTION).iter();
-        let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-        options.any(|said| said.trim().eq_ignore_ascii_case(option))
-    };
-    let keeps_open = if is_http_1_0 { says("keep-alive") } else { !says("close") };
-    AnswerParts { status, headers, extensions, length: None, keeps_open }
+        && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason);
+    let reason = is_odd.then(|| text.slice_ref(reason));
+    let AnswerSaid { nominates, is_chunked, .. } = said;
+    AnswerParts { status, reason, length, nominates, is_chunked, fields_at: line_end + 1, text }
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap};
-use http::{StatusCode, response};
-use hyper::body::SizeHint;
-use hyper::ext::ReasonPhrase;
+use http::{HeaderMap, StatusCode};
+use hyper::body::Body;
 use jiff::Timestamp;
 
 use super::connection::Connection;
-use crate::lines::{put_chunk, put_field, put_last_chunk, put_number};
+use crate::answer::Reply;
+use crate::headers::Fields;
+use crate::lines::{put_chunk, put_last_chunk, put_number};
 use crate::strict::Said;
 
 /// Longer pieces of a body are written where they are, not copied behind what frames them.
@@ -61,65 +61,51 @@ impl Framing {
     }
 }
 
-/// Writes the head of an answer whose body is of this size; `closes` says that it is the last.
-pub(super) fn put(
-    out: &mut Vec<u8>,
-    said: Said,
-    head: &response::Parts,
-    size: &SizeHint,
-    closes: bool,
-    now: Timestamp,
-) -> Framing {
-    let response::Parts { status, headers, extensions, .. } = head;
-    let is_told = headers.contains_key(CONTENT_LENGTH);
-    let framing = Framing::of(said, *status, size.exact(), is_told);
-    let closes = closes || framing == Framing::Close;
+/// Writes the head of an answer; `closes` says that it is the last.
+pub(super) fn put(out: &mut Vec<u8>, said: Said, reply: &Reply, closes: bool, now: Timestamp) -> Framing {
+    let Reply { status, reason, fields, body, .. } = reply;
+    let length = body.size_hint().exact();
+    let framing = Framing::of(said, *status, length, fields.has_length);
     // RFC 9112, 2.3, leaves the choice; old clients have been seen to take the version for what may be
     // used in the message.
     let version = if said.is_http_1_0 { "HTTP/1.0" } else { "HTTP/1.1" };
-    put_head(out, version, *status, extensions.get::<ReasonPhrase>(), headers);
-    match (framing, size.exact()) {
-        (Framing::Length, Some(length)) if !is_told => put_length(out, length),
+    put_head(out, version, *status, reason.as_deref(), fields);
+    match (framing, length) {
+        (Framing::Length, Some(length)) if !fields.has_length => put_length(out, length),
         // The length that the body would have.
-        (Framing::Bodiless, Some(length @ 1..)) if said.is_head && !is_told => put_length(out, length),
+        (Framing::Bodiless, Some(length @ 1..)) if said.is_head && !fields.has_length => {
+            put_length(out, length);
+        }
         (Framing::Chunked, _) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         _ => {}
     }
     if *status == StatusCode::SWITCHING_PROTOCOLS {
-        headers.get_all(CONNECTION).iter().for_each(|value| put_field(out, "connection", value.as_bytes()));
-    } else if closes {
+        // The fields say what becomes of the connection.
+    } else if closes || framing == Framing::Close {
         out.extend_from_slice(b"connection: close\r\n");
     } else if said.is_http_1_0 {
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
-    if !headers.contains_key(DATE) {
+    if !fields.has_date {
         put_date(out, now);
     }
     out.extend_from_slice(b"\r\n");
     framing
 }
 
-/// Writes the first line, and the fields but for `Connection`.
+/// Writes the first line and the fields.
 pub(crate) fn put_head(
     out: &mut Vec<u8>,
     version: &str,
     status: StatusCode,
-    reason: Option<&ReasonPhrase>,
-    fields: &HeaderMap,
+    reason: Option<&[u8]>,
+    fields: &Fields,
 ) {
-    let usual = || status.canonical_reason().unwrap_or_default().as_bytes();
-    let reason = reason.map_or_else(usual, ReasonPhrase::as_bytes);
+    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
     for part in [version.as_bytes(), b" ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
         out.extend_from_slice(part);
     }
-    put_fields(out, fields);
-}
-
-/// Writes fields but for `Connection`, which is ours to say.
-fn put_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
-    for (name, value) in fields.iter().filter(|(name, _)| *name != CONNECTION) {
-        put_field(out, name.as_str(), value.as_bytes());
-    }
+    out.extend_from_slice(fields.lines());
 }
 
 fn put_length(out: &mut Vec<u8>, length: u64) {
@@ -146,15 +132,17 @@ fn put_date(out: &mut Vec<u8>, now: Timestamp) {
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
-
     use super::*;
+    use crate::answer::AnswerBody;
 
-    fn head(said: Said, status: u16, field: (&str, &str), size: SizeHint, closes: bool) -> (String, Framing) {
-        let answer = Response::builder().status(status).header(field.0, field.1).body(()).unwrap();
-        let (parts, ()) = answer.into_parts();
+    fn head(said: Said, status: u16, body: &'static [u8], closes: bool) -> (String, Framing) {
+        let mut fields = Fields::default();
+        fields.put("x-a", b"1");
+        let status = StatusCode::from_u16(status).unwrap();
+        let body = AnswerBody::held(Bytes::from_static(body));
+        let reply = Reply { status, reason: None, fields, is_last: false, body };
         let mut out = Vec::new();
-        let framing = put(&mut out, said, &parts, &size, closes, Timestamp::UNIX_EPOCH);
+        let framing = put(&mut out, said, &reply, closes, Timestamp::UNIX_EPOCH);
         (String::from_utf8(out).unwrap(), framing)
     }
 
@@ -163,44 +151,21 @@ mod tests {
         let (new, old) = (Said::default(), Said { is_http_1_0: true, ..Said::default() });
         let asked_for_head = Said { is_head: true, ..Said::default() };
         let date = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
-        let unknown = SizeHint::new;
-        for (said, status, size, closes, line, framing) in [
-            (new, 200, SizeHint::with_exact(5), false, "content-length: 5\r\n", Framing::Length),
-            (
-                new,
-                200,
-                SizeHint::with_exact(0),
-                true,
-                "content-length: 0\r\nconnection: close\r\n",
-                Framing::Length,
-            ),
-            (new, 200, unknown(), false, "transfer-encoding: chunked\r\n", Framing::Chunked),
-            (old, 200, unknown(), false, "connection: close\r\n", Framing::Close),
-            (
-                old,
-                200,
-                SizeHint::with_exact(1),
-                false,
-                "content-length: 1\r\nconnection: keep-alive\r\n",
-                Framing::Length,
-            ),
-            (asked_for_head, 200, SizeHint::with_exact(9), false, "content-length: 9\r\n", Framing::Bodiless),
-            (asked_for_head, 200, SizeHint::with_exact(0), false, "", Framing::Bodiless),
-            (new, 204, SizeHint::with_exact(0), false, "", Framing::Bodiless),
-            (new, 304, SizeHint::with_exact(0), false, "", Framing::Bodiless),
+        let closed = "content-length: 0\r\nconnection: close\r\n";
+        for (said, status, body, closes, line, framing) in [
+            (new, 200, "hello", false, "content-length: 5\r\n", Framing::Length),
+            (new, 200, "", true, closed, Framing::Length),
+            (old, 200, "a", false, "content-length: 1\r\nconnection: keep-alive\r\n", Framing::Length),
+            (asked_for_head, 200, "123456789", false, "content-length: 9\r\n", Framing::Bodiless),
+            (asked_for_head, 200, "", false, "", Framing::Bodiless),
+            (new, 204, "", false, "", Framing::Bodiless),
+            (new, 304, "", false, "", Framing::Bodiless),
         ] {
-            let (text, found) = head(said, status, ("x-a", "1"), size, closes);
+            let (text, found) = head(said, status, body.as_bytes(), closes);
             let rest = text.split_once("\r\n").unwrap().1;
             assert_eq!((rest, found), (&*format!("x-a: 1\r\n{line}{date}"), framing), "{status} {said:?}");
         }
-    }
-
-    #[test]
-    fn what_a_worker_says_is_not_said_twice() {
-        let said = Said { is_head: true, ..Said::default() };
-        let (text, _) = head(said, 200, ("content-length", "7"), SizeHint::with_exact(0), false);
-        assert_eq!(text.matches("content-length").count(), 1);
-        let (text, _) = head(said, 200, ("date", "today"), SizeHint::with_exact(0), false);
-        assert_eq!(text, "HTTP/1.1 200 OK\r\ndate: today\r\n\r\n");
+        assert_eq!(Framing::of(new, StatusCode::OK, None, false), Framing::Chunked);
+        assert_eq!(Framing::of(old, StatusCode::OK, None, false), Framing::Close);
     }
 }
