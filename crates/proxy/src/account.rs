@@ -84,7 +84,7 @@ impl Account {
         note.line.status = answer.head.status.as_u16();
         note.line.queue = answer.queued;
         note.line.connect = answer.connect;
-        note.line.first_byte = Some(between(self.at, note.clock.now()));
+        note.line.first_byte = Some(between(self.at, answer.at));
     }
 
     /// We answer in a worker's stead.

@@ -55,8 +55,8 @@ pub(crate) struct Open {
 impl Open {
     /// The answer is whole.
     fn finish(self, exchange: Exchange) {
-        self.thread.connections.give_back(self.lease.backend(), exchange);
         let (now, outcome) = (self.thread.clock.now(), Outcome::Answered(self.status));
+        self.thread.connections.give_back(self.lease.backend(), exchange, now);
         self.lease.finish(now, outcome);
         self.account.finish(now, outcome);
     }

@@ -61,7 +61,7 @@ pub(crate) async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Requ
             let mut fields = headers::answer(&answer.head, &head.request_id);
             stickiness::remember(&thread, answer.lease.backend().id(), &mut fields, stick_to);
             if thread.config().server_timing {
-                let total = thread.clock.now().duration_since(account.at());
+                let total = answer.at.duration_since(account.at());
                 timing::say(&mut fields, Duration::try_from(total).unwrap_or_default(), answer.queued);
             }
             pass_on(thread, answer, fields, account)
@@ -94,14 +94,13 @@ async fn send(
 /// Makes the client's answer of the worker's.
 fn pass_on(thread: Rc<Thread>, answer: Answer, fields: Fields, mut account: Account) -> Reply {
     account.answered(&answer);
-    let Answer { head, content, lease, .. } = answer;
+    let Answer { head, content, at, lease, .. } = answer;
     let status = head.status.as_u16();
     let body = match content {
         Content::Held(bytes) => {
-            let now = thread.clock.now();
-            lease.finish(now, Outcome::Answered(status));
+            lease.finish(at, Outcome::Answered(status));
             account.sent(bytes.len());
-            account.finish(now, Outcome::Answered(status));
+            account.finish(at, Outcome::Answered(status));
             AnswerBody::held(bytes)
         }
         Content::Streamed(body) => AnswerBody::streamed(body, Open { thread, account, lease, status }),

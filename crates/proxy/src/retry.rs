@@ -39,6 +39,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 pub(crate) struct Answer {
     pub(crate) head: AnswerParts,
     pub(crate) content: Content,
+    /// When that was there.
+    pub(crate) at: Timestamp,
     pub(crate) lease: Lease,
     /// How long the request waited for leases.
     pub(crate) queued: Duration,
@@ -140,7 +142,7 @@ pub(crate) async fn send(
             trace.set(Some((worker, sent_before(sent, unsent) + 1)));
         }
         let tried_at = thread.clock.now();
-        let tried = hedge::run(thread, lease, head, &mut body, draw).await;
+        let tried = hedge::run(thread, lease, head, &mut body, Draw { at: tried_at, ..draw }).await;
         let fault = match tried.result {
             Ok(received) => {
                 let attempts = sent_before(sent, unsent) + tried.attempts;

@@ -1,7 +1,7 @@
 //! One thread's connections to workers: made when needed, kept while idle, bounded.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Link {
 /// Idle connections by worker, the latest last.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    idle: RefCell<HashMap<WorkerId, Vec<Idle>>>,
+    idle: RefCell<BTreeMap<WorkerId, Vec<Idle>>>,
     idle_max: usize,
     idle_timeout: Duration,
     connect_timeout: Duration,
@@ -81,29 +81,29 @@ impl Connections {
     }
 
     /// The idle connection to `backend` used last, if there is one that works.
-    pub(crate) fn take(&self, backend: &Backend) -> Option<Box<Link>> {
+    pub(crate) fn take(&self, backend: &Backend, now: Timestamp) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&backend.id())?;
-        let oldest = self.oldest();
+        let oldest = self.oldest(now);
         std::iter::from_fn(|| list.pop())
             .find(|kept| kept.since >= oldest && kept.link.is_quiet())
             .map(|kept| kept.link)
     }
 
     /// Keeps the connection of an exchange that is over for the next request, if it will do.
-    pub(crate) fn give_back(&self, backend: &Backend, exchange: Exchange) {
+    pub(crate) fn give_back(&self, backend: &Backend, exchange: Exchange, now: Timestamp) {
         let Some(link) = exchange.into_link().filter(|_| !backend.is_retired()) else { return };
         let mut idle = self.idle.borrow_mut();
         let list = idle.entry(backend.id()).or_default();
         if list.len() < self.idle_max {
-            list.push(Idle { link, since: self.clock.now() });
+            list.push(Idle { link, since: now });
         }
     }
 
     /// Closes connections that have been idle too long, that the worker has closed, or whose
     /// worker gets no more requests. `ready` are the workers that do.
     pub(crate) fn sweep(&self, ready: &[Arc<Backend>]) {
-        let oldest = self.oldest();
+        let oldest = self.oldest(self.clock.now());
         self.idle.borrow_mut().retain(|id, list| {
             list.retain(|kept| kept.since >= oldest && kept.link.is_quiet());
             !list.is_empty() && ready.iter().any(|backend| backend.id() == *id)
@@ -111,8 +111,8 @@ impl Connections {
     }
 
     /// Since when a connection must have been idle, at the latest, to be used again.
-    fn oldest(&self) -> Timestamp {
-        self.clock.now().saturating_sub(self.idle_timeout).unwrap_or(Timestamp::MIN)
+    fn oldest(&self, now: Timestamp) -> Timestamp {
+        now.saturating_sub(self.idle_timeout).unwrap_or(Timestamp::MIN)
     }
 
     /// Makes a new connection. With a wall, it is given up if its first bytes are not acknowledged

@@ -18,6 +18,7 @@ pub(crate) struct Fields {
     lines: Vec<u8>,
     pub(crate) has_length: bool,
     pub(crate) has_date: bool,
+    has_request_id: bool,
 }
 
 impl Fields {
@@ -48,7 +49,7 @@ pub(crate) fn answer(head: &AnswerParts, request_id: &HeaderValue) -> Fields {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         fields.put("connection", b"upgrade");
     }
-    if !head.fields().any(|(name, _)| name.eq_ignore_ascii_case(b"x-request-id")) {
+    if !fields.has_request_id {
         fields.put("x-request-id", request_id.as_bytes());
     }
     fields
@@ -68,7 +69,7 @@ fn carry_over(head: &AnswerParts) -> Fields {
         head.is_chunked || head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
     let nominated = if head.nominates { nominated(head) } else { Vec::new() };
     let lines = Vec::with_capacity(head.text().len() + ADDED_BYTES_EXPECTED);
-    let mut fields = Fields { lines, has_length: false, has_date: false };
+    let mut fields = Fields { lines, ..Fields::default() };
     for (name, line) in head.fields() {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"date") => fields.has_date = true,
@@ -85,6 +86,7 @@ fn carry_over(head: &AnswerParts) -> Fields {
         if nominated.iter().any(|other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes())) {
             continue;
         }
+        fields.has_request_id |= name.len() == 12 && name.eq_ignore_ascii_case(b"x-request-id");
         fields.lines.extend_from_slice(line);
     }
     fields

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::body::Body;
+use jiff::Timestamp;
 use traffic::{Backend, Lease};
 
 use super::{Answer, Content, Fault};
@@ -22,23 +23,26 @@ use crate::upstream::{self, AnswerParts, Broken, ConnectError, Exchange};
 pub(super) struct Received {
     head: AnswerParts,
     content: Content,
+    /// When that was there.
+    at: Timestamp,
     connect: Duration,
 }
 
 impl Received {
     pub(super) fn under(self, lease: Lease, queued: Duration) -> Answer {
-        let Self { head, content, connect } = self;
-        Answer { head, content, lease, queued, connect, attempts: 0 }
+        let Self { head, content, at, connect } = self;
+        Answer { head, content, at, lease, queued, connect, attempts: 0 }
     }
 }
 
-/// Sends the request to the leased worker. `body` is left in place where it can be sent again,
+/// Sends the request to the leased worker, now. `body` is left in place where it can be sent again,
 /// and `None` where it cannot.
 pub(super) async fn run(
     thread: &Thread,
     lease: &Lease,
     head: &Head,
     body: &mut Option<RequestBody>,
+    now: Timestamp,
 ) -> Result<Received, Fault> {
     let backend = lease.backend();
     let walled = body.as_ref().is_some_and(upstream::suits);
@@ -50,7 +54,7 @@ pub(super) async fn run(
         connecting.set(connecting.get() + took);
         connected
     };
-    let (mut link, mut kept) = match thread.connections.take(backend) {
+    let (mut link, mut kept) = match thread.connections.take(backend, now) {
         Some(link) => (link, true),
         None => (connect().await?, false),
     };
@@ -67,6 +71,7 @@ pub(super) async fn run(
     loop {
         let progress = body.as_ref().expect("an attempt is made with a body at hand").progress();
         let rest = body.take_if(|body| !body.is_whole());
+        progress.moved_at.set(if kept { now } else { thread.clock.now() });
         let mut exchange = link.send(head, body.as_ref(), rest);
         match answer(thread, &mut exchange, &progress, &asker, watched).await {
             Ok(parts) => {
@@ -102,7 +107,7 @@ enum Unanswered {
 }
 
 /// Sends the request and waits for the head of the answer. The time a worker may take counts from
-/// the last of the request.
+/// the last of the request, whose progress has begun.
 async fn answer(
     thread: &Thread,
     exchange: &mut Exchange,
@@ -111,7 +116,6 @@ async fn answer(
     watched: Option<&Backend>,
 ) -> Result<AnswerParts, Unanswered> {
     let patience = thread.config().first_byte_timeout;
-    progress.moved_at.set(thread.clock.now());
     std::future::poll_fn(|cx| {
         let hint = |interim: AnswerParts| asker.hint(&interim);
         if let Poll::Ready(answer) = exchange.poll_head(cx, hint) {
@@ -159,6 +163,7 @@ async fn receive(
     mut exchange: Exchange,
     parts: AnswerParts,
 ) -> Result<Received, Fault> {
+    let mut at = None;
     let content = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
         if head.upgrade.is_none() {
             return Err(Fault::Broke("changed protocol without being asked to".to_owned()));
@@ -166,12 +171,14 @@ async fn receive(
         Content::Tunnel(exchange.into_tunnel())
     } else if parts.length.is_some_and(RequestBody::can_be_held) {
         let bytes = hold(&mut exchange, thread.config().first_byte_timeout, thread).await?;
-        thread.connections.give_back(lease.backend(), exchange);
+        let now = *at.insert(thread.clock.now());
+        thread.connections.give_back(lease.backend(), exchange, now);
         Content::Held(bytes)
     } else {
         Content::Streamed(Box::new(exchange))
     };
-    Ok(Received { head: parts, content, connect: Duration::ZERO })
+    let at = at.unwrap_or_else(|| thread.clock.now());
+    Ok(Received { head: parts, content, at, connect: Duration::ZERO })
 }
 
 async fn hold(exchange: &mut Exchange, patience: Duration, thread: &Thread) -> Result<Bytes, Fault> {

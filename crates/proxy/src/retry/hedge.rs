@@ -45,7 +45,7 @@ pub(super) async fn run(
     draw: Draw,
 ) -> Tried {
     let Some(after) = thread.pool.hedge_after().filter(|_| suits(head, body.as_ref())) else {
-        let result = attempt::run(thread, &lease, head, body).await;
+        let result = attempt::run(thread, &lease, head, body, draw.at).await;
         return Tried { lease, result, attempts: 1 };
     };
     // In a box: who does not hedge does not pay for a second attempt's memory.
@@ -87,7 +87,7 @@ async fn race(
     after: Duration,
     draw: Draw,
 ) -> Ended {
-    let mut own = std::pin::pin!(attempt::run(thread, lease, head, body));
+    let mut own = std::pin::pin!(attempt::run(thread, lease, head, body, draw.at));
     if let Ok(result) = thread.clock.timeout(after, own.as_mut()).await {
         return Ended::Own { result, attempts: 1 };
     }
@@ -99,7 +99,7 @@ async fn race(
     thread.shard.count_retry();
     let mut none = Some(RequestBody::empty(thread.clock));
     let (result, fault) = {
-        let mut hedge = std::pin::pin!(attempt::run(thread, &other, head, &mut none));
+        let mut hedge = std::pin::pin!(attempt::run(thread, &other, head, &mut none, thread.clock.now()));
         let first = tokio::select! {
             biased;
             result = own.as_mut() => First::Own(result),
