@@ -132,6 +132,17 @@ struct Verdicts {
     told: Vec<Unsound>,
 }
 
+impl Verdicts {
+    fn drop_worker(&mut self, id: WorkerId, value: f64, (fault, sentence): Found) {
+        self.workers.insert(id);
+        if self.told.len() < WORKERS_TOLD_MAX {
+            let because = Because::new(sentence, [("value", value)]);
+            let (signal, worker) = (WORKER_CPU.signal.into(), Some(id));
+            self.told.push(Unsound { signal, worker, fault, dropped: true, because });
+        }
+    }
+}
+
 impl Soundness {
     /// The observation without what cannot be believed, and what that was.
     pub(crate) fn judge<'a>(&mut self, seen: &'a Observation) -> (Cow<'a, Observation>, Vec<Unsound>) {
@@ -152,28 +163,21 @@ impl Soundness {
     }
 
     fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
-        let before = std::mem::take(&mut self.workers);
-        self.workers.reserve(before.len());
-        let fraction = self.looks_like_a_fraction(seen);
-        let mut unsound = Vec::new();
-        for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
-            let Some(value) = worker.cpu_percent else { continue };
-            // Workers come in order of slot; one that does not begins anew.
-            let known = before.binary_search_by_key(&worker.id, |(id, _)| *id).ok();
-            let mut still = known.map(|index| before[index].1).unwrap_or_default();
+        let fraction = self.looks_like_a_fraction(seen).then_some((Fault::WrongUnit, FRACTION));
+        let mut place = 0;
+        for worker in &seen.workers {
+            let Some(value) = worker.cpu_percent.filter(|_| worker.state == State::Ready) else { continue };
+            let still = entry(&mut self.workers, place, worker.id);
+            place += 1;
             still.see(value, seen.at, worker.requests, &self.traffic);
-            self.workers.push((worker.id, still));
-            let fraction = fraction.then_some((Fault::WrongUnit, FRACTION));
-            let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
-            if let Some((fault, sentence)) = fault {
-                verdicts.workers.insert(worker.id);
-                let because = Because::new(sentence, [("value", value)]);
-                let (signal, worker) = (WORKER_CPU.signal.into(), Some(worker.id));
-                unsound.push(Unsound { signal, worker, fault, dropped: true, because });
+            // Nearly all are sound, and there may be a thousand.
+            let is_sound = WORKER_CPU.can_be(value) && !still.is_long();
+            if !is_sound || fraction.is_some() {
+                let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
+                fault.into_iter().for_each(|found| verdicts.drop_worker(worker.id, value, found));
             }
         }
-        unsound.truncate(WORKERS_TOLD_MAX);
-        verdicts.told.append(&mut unsound);
+        self.workers.truncate(place);
     }
 
     fn judge_named(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
@@ -218,11 +222,30 @@ impl Soundness {
     }
 }
 
+/// The entry of the worker that is the `place`-th to be judged. Workers come in order of slot, so it
+/// mostly stands there already; those before it that were not judged are gone.
+fn entry(known: &mut Vec<(WorkerId, Stillness)>, place: usize, id: WorkerId) -> &mut Stillness {
+    let is_there = |known: &[(WorkerId, Stillness)]| known.get(place).is_some_and(|(there, _)| *there == id);
+    if !is_there(known) {
+        let gone = known[place..].iter().take_while(|(there, _)| *there < id).count();
+        known.drain(place..place + gone);
+        if !is_there(known) {
+            known.insert(place, (id, Stillness::default()));
+        }
+    }
+    &mut known[place].1
+}
+
 type Found = (Fault, &'static str);
 
 const FRACTION: &str = "{value} for so long under load is a fraction, no percentage";
 
 impl Row {
+    /// Whether nothing is wrong with the number as such.
+    fn can_be(&self, value: f64) -> bool {
+        value.is_finite() && value >= self.least && value <= self.most
+    }
+
     fn fault(&self, value: f64) -> Option<Found> {
         match value {
             value if !value.is_finite() => Some((Fault::NoNumber, "it is no number")),

@@ -160,13 +160,14 @@ fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, readin
     let delayed = reading.until_ms < world.now_ms;
     let percent = |share: f64| Some(100.0 * share.clamp(0.0, 1.0));
     let throughout = percent(reading.busy_s / reading.length_s);
+    let throughout_until_ms = if delayed { reading.until_ms } else { reading.from_ms + 1 };
     for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {
-        worker.cpu_percent = if mark.ready_ms >= reading.until_ms {
-            None
-        } else if delayed || mark.ready_ms <= reading.from_ms {
+        worker.cpu_percent = if mark.ready_ms < throughout_until_ms {
             throughout
-        } else {
+        } else if mark.ready_ms < reading.until_ms {
             percent((world.busy_s - mark.busy_s) / seconds(reading.until_ms - mark.ready_ms))
+        } else {
+            None
         };
     }
 }

@@ -146,6 +146,11 @@ impl Load {
         self.bucket_ms
     }
 
+    /// How many buckets there are.
+    pub(crate) fn buckets(&self) -> usize {
+        self.workers.len()
+    }
+
     /// The load of a bucket, NaN in a gap.
     pub(crate) fn bucket(&self, place: usize) -> f64 {
         self.workers[place]

@@ -7,9 +7,9 @@ pub(crate) const WORKERS_MAX: u32 = 100_000;
 /// Smallest number of workers that carries `load`, which is in workers.
 ///
 /// A load that passes a whole number only by rounding in the last digits is that whole number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
+#[expect(clippy::cast_possible_truncation, reason = "clamped to the range before")]
 pub(crate) fn workers_for(load: f64) -> u32 {
-    (load - 1e-9).ceil().clamp(0.0, f64::from(WORKERS_MAX)) as u32
+    count_up(load - 1e-9).min(u64::from(WORKERS_MAX)) as u32
 }
 
 /// Seconds as whole milliseconds; `None` for what is negative, no number or beyond 100,000 years.
@@ -22,7 +22,19 @@ pub(crate) fn millis(seconds: f64) -> Option<u64> {
 /// A count that was computed as a float.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
 pub(crate) fn count(value: f64) -> u64 {
-    value.round().clamp(0.0, 9e15) as u64
+    let value = value.clamp(0.0, 9e15);
+    // As `round`, which is a call on processors without an instruction for it.
+    let below = value as i64;
+    let up = value - below as f64 >= 0.5;
+    below as u64 + u64::from(up)
+}
+
+/// The same, rounded up.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
+pub(crate) fn count_up(value: f64) -> u64 {
+    let value = value.clamp(0.0, 9e15);
+    let below = value as i64;
+    below as u64 + u64::from(value > below as f64)
 }
 
 /// A count that was computed as a float, where 32 bits must do.

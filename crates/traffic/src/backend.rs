@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight_max: AtomicU32,
     pub(crate) slow_start_micros: AtomicU64,
     pub(crate) ejection: ArcSwap<Ejection>,
+    /// Its window; what every answer needs of it.
+    pub(crate) judged_over_micros: AtomicU64,
     pub(crate) breaker: Breaker,
     pub(crate) hedge_after_nanos: AtomicU64,
 }
@@ -340,7 +342,10 @@ impl Backend {
             let sent_at = at.saturating_sub(after).unwrap_or(at);
             self.shared.breaker.record(failed, sent_at, at, &self.shared.ejection.load());
         }
-        if self.health.record(failed, at, &self.shared.ejection.load())
+        if !failed {
+            return self.health.answered(at, self.shared.judged_over_micros.load(Relaxed));
+        }
+        if self.health.failed(at, &self.shared.ejection.load())
             && !self.health.is_ejected(at)
             && let Some(pool) = self.pool.upgrade()
         {
@@ -355,8 +360,7 @@ impl Backend {
         let next = if since == NEVER || service_time >= before {
             service_time
         } else {
-            let kept = kept_since(since, at);
-            before.mul_f64(kept) + service_time.mul_f64(1.0 - kept)
+            service_time + (before - service_time).mul_f64(kept_since(since, at))
         };
         self.latency_nanos.store(u64::try_from(next.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         self.latency_at_micros.store(at.as_microsecond(), Relaxed);
@@ -370,6 +374,7 @@ pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
         waiting: CachePadded::default(),
         in_flight_max: AtomicU32::new(UNLIMITED),
         slow_start_micros: AtomicU64::new(0),
+        judged_over_micros: AtomicU64::new(Ejection::default().judged_over_micros()),
         ejection: ArcSwap::from_pointee(Ejection::default()),
         breaker: Breaker::default(),
         hedge_after_nanos: AtomicU64::new(crate::hedge::NEVER),

@@ -137,7 +137,7 @@ impl Breaker {
     pub(crate) fn record(&self, failed: bool, sent_at: Timestamp, at: Timestamp, rule: &Ejection) {
         let until = self.open_until_micros.load(Acquire);
         if until == CLOSED {
-            let (requests, failures) = self.window.count(failed, at, rule.window);
+            let (requests, failures) = self.window.count(failed, at, rule.window_micros());
             let ratio = f64::from_bits(self.failure_ratio.load(Relaxed));
             let too_many = f64::from(failures) >= ratio * f64::from(requests);
             if failed && too_many && requests >= rule.volume_min {

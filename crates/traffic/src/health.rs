@@ -52,6 +52,21 @@ impl Default for Ejection {
     }
 }
 
+/// Instead of a window, where no answer ever ejects.
+const NEVER_JUDGED: u64 = u64::MAX;
+
+impl Ejection {
+    /// Length of a window, in microseconds.
+    pub(crate) fn window_micros(&self) -> u64 {
+        u64::try_from(self.window.as_micros()).unwrap_or(NEVER_JUDGED).min(NEVER_JUDGED - 1)
+    }
+
+    /// The same, or [`NEVER_JUDGED`].
+    pub(crate) fn judged_over_micros(&self) -> u64 {
+        if self.consecutive == 0 { NEVER_JUDGED } else { self.window_micros() }
+    }
+}
+
 /// What active probes have found, in the words of an ALB's target health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -199,24 +214,30 @@ impl Health {
         self.consecutive.load(Relaxed) > 0
     }
 
-    /// Takes the end of a request. True when it ought to be ejected.
-    pub(crate) fn record(&self, failed: bool, at: Timestamp, rule: &Ejection) -> bool {
-        if rule.consecutive == 0 {
+    /// Takes an answer. It counts for [`Ejection::judged_over_micros`].
+    pub(crate) fn answered(&self, at: Timestamp, window_micros: u64) {
+        if window_micros == NEVER_JUDGED {
+            return;
+        }
+        self.window.count(false, at, window_micros);
+        if self.consecutive.load(Relaxed) > 0 {
+            self.consecutive.store(0, Relaxed);
+        }
+        let until = self.out_until_micros.0.load(Relaxed);
+        if until != IN_SERVICE && at.as_microsecond() >= until {
+            // Only a real request restores a backend: it has served one since its return.
+            self.out_until_micros.0.store(IN_SERVICE, Relaxed);
+            self.ejections.store(0, Relaxed);
+        }
+    }
+
+    /// Takes a failure. True when it ought to be ejected.
+    pub(crate) fn failed(&self, at: Timestamp, rule: &Ejection) -> bool {
+        let window_micros = rule.judged_over_micros();
+        if window_micros == NEVER_JUDGED {
             return false;
         }
-        let (requests, failures) = self.window.count(failed, at, rule.window);
-        if !failed {
-            if self.consecutive.load(Relaxed) > 0 {
-                self.consecutive.store(0, Relaxed);
-            }
-            let until = self.out_until_micros.0.load(Relaxed);
-            if until != IN_SERVICE && at.as_microsecond() >= until {
-                // Only a real request restores a backend: it has served one since its return.
-                self.out_until_micros.0.store(IN_SERVICE, Relaxed);
-                self.ejections.store(0, Relaxed);
-            }
-            return false;
-        }
+        let (requests, failures) = self.window.count(true, at, window_micros);
         let in_a_row = self.consecutive.fetch_add(1, Relaxed).saturating_add(1);
         let on_probation = self.out_until_micros.0.load(Relaxed) != IN_SERVICE;
         let too_many =
@@ -274,15 +295,15 @@ mod tests {
     fn ejections_double_and_one_good_request_forgives() {
         let rule = Ejection { volume_min: u32::MAX, ..Ejection::default() };
         let health = Health::default();
-        let failures = (0..5).map(|_| health.record(true, at(0), &rule)).collect::<Vec<_>>();
+        let failures = (0..5).map(|_| health.failed(at(0), &rule)).collect::<Vec<_>>();
         assert_eq!(failures, [false, false, false, false, true]);
         health.eject(at(0), &rule);
         assert!(health.is_ejected(at(999)) && !health.is_ejected(at(1_000)));
-        assert!(health.record(true, at(1_000), &rule), "the first failure after the return is enough");
+        assert!(health.failed(at(1_000), &rule), "the first failure after the return is enough");
         health.eject(at(1_000), &rule);
         assert!(health.is_ejected(at(2_999)) && !health.is_ejected(at(3_000)));
-        assert!(!health.record(false, at(3_000), &rule));
-        assert!(!health.record(true, at(3_000), &rule), "forgiven");
+        health.answered(at(3_000), rule.judged_over_micros());
+        assert!(!health.failed(at(3_000), &rule), "forgiven");
         for _ in 0..20 {
             health.eject(at(10_000), &rule);
         }
@@ -293,9 +314,13 @@ mod tests {
     fn a_ratio_needs_its_volume() {
         let rule = Ejection { consecutive: u32::MAX, ..Ejection::default() };
         let health = Health::default();
-        let verdicts: Vec<bool> = (0..20).map(|n| health.record(n % 2 == 1, at(100_000), &rule)).collect();
+        let verdict = |_| {
+            health.answered(at(100_000), rule.judged_over_micros());
+            health.failed(at(100_000), &rule)
+        };
+        let verdicts: Vec<bool> = (0..10).map(verdict).collect();
         assert_eq!(verdicts.iter().filter(|&&eject| eject).count(), 1);
-        assert!(verdicts[19]);
-        assert!(!health.record(true, at(120_000), &rule), "a new window");
+        assert!(verdicts[9]);
+        assert!(!health.failed(at(120_000), &rule), "a new window");
     }
 }

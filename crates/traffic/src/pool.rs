@@ -1,6 +1,7 @@
 //! The ready set as one snapshot without locks, and leases on its backends.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Pool {
     pub(crate) ready: ArcSwap<Vec<Arc<Backend>>>,
     balancer: ArcSwap<Box<dyn Balancer>>,
     split: ArcSwapOption<Split>,
+    /// Whether there is a split; cheaper to ask.
+    is_split: AtomicBool,
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) hedging: Mutex<Hedging>,
@@ -114,6 +117,7 @@ impl Pool {
             waiting: CachePadded::default(),
             in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
             slow_start_micros: AtomicU64::new(0),
+            judged_over_micros: AtomicU64::new(ejection.judged_over_micros()),
             ejection: ArcSwap::from_pointee(ejection),
             breaker: Breaker::default(),
             hedge_after_nanos: AtomicU64::new(hedge::NEVER),
@@ -122,6 +126,7 @@ impl Pool {
             ready: ArcSwap::default(),
             balancer: ArcSwap::from_pointee(balancer),
             split: ArcSwapOption::empty(),
+            is_split: AtomicBool::new(false),
             shared,
             limits: Mutex::new(Limits::by_hand(in_flight_max)),
             hedging: Mutex::default(),
@@ -187,6 +192,7 @@ impl Pool {
 
     /// Changes when a backend's own answers take it out of service.
     pub fn set_ejection(&self, ejection: Ejection) {
+        self.shared.judged_over_micros.store(ejection.judged_over_micros(), Relaxed);
         self.shared.ejection.store(Arc::new(ejection));
     }
 
@@ -217,14 +223,15 @@ impl Pool {
     pub fn set_split(&self, shares: &[(Version, u32)]) {
         let total = shares.iter().map(|(_, share)| u64::from(*share)).sum();
         let split = (total > 0).then(|| Arc::new(Split { shares: shares.to_vec(), total }));
+        self.is_split.store(split.is_some(), Relaxed);
         self.split.store(split);
     }
 
     /// Gives the next request a backend other than `avoid`; `None` when none is ready or all are
     /// full. Where all are out of service, all are tried.
     pub fn lease(&self, draw: Draw, avoid: Option<WorkerId>) -> Option<Lease> {
-        let split = self.split.load();
-        let version = split.as_ref().and_then(|split| split.version(draw));
+        let version =
+            self.is_split.load(Relaxed).then(|| self.split.load().as_ref()?.version(draw)).flatten();
         let rule = Rule { avoid, panic: false, version, draw };
         if let Some(lease) = self.lease_by(rule) {
             return Some(lease);

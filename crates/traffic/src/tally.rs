@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI64, AtomicU32};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,16 +16,20 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts one request; how many there were in the window of this length, and how many failed.
-    pub(crate) fn count(&self, failed: bool, at: Timestamp, window: Duration) -> (u32, u32) {
+    pub(crate) fn count(&self, failed: bool, at: Timestamp, window_micros: u64) -> (u32, u32) {
         let now = at.as_microsecond();
-        let length = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+        let length = i64::try_from(window_micros).unwrap_or(i64::MAX);
         if now.saturating_sub(self.from_micros.load(Relaxed)) >= length {
             self.from_micros.store(now, Relaxed);
             self.requests.store(0, Relaxed);
             self.failures.store(0, Relaxed);
         }
         let requests = self.requests.fetch_add(1, Relaxed).saturating_add(1);
-        let failures = self.failures.fetch_add(u32::from(failed), Relaxed) + u32::from(failed);
+        let failures = if failed {
+            self.failures.fetch_add(1, Relaxed).saturating_add(1)
+        } else {
+            self.failures.load(Relaxed)
+        };
         (requests, failures)
     }
 

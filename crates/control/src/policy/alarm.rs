@@ -11,8 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Alarm, AlarmState, Text};
+use super::signal::{Judge, Signal};
+use crate::decision::{Alarm, AlarmState, Excluded, Text};
 use crate::number;
+use crate::observation::Observation;
 
 /// Datapoints beyond N that are looked at for real ones, as in the documented tables.
 const EXTRA: usize = 2;
@@ -91,13 +93,38 @@ pub(crate) struct Period {
 
 impl Period {
     pub(crate) fn take(&mut self, value: f64, statistic: Statistic) {
-        (self.low, self.high) =
-            if self.count > 0.0 { (self.low.min(value), self.high.max(value)) } else { (value, value) };
+        match statistic {
+            Statistic::Average | Statistic::Sum => {}
+            Statistic::Maximum => self.high = if self.count > 0.0 { self.high.max(value) } else { value },
+            Statistic::Minimum => self.low = if self.count > 0.0 { self.low.min(value) } else { value },
+            Statistic::Percentile(_) if self.all.len() < SAMPLES_MAX => self.all.push(value),
+            Statistic::Percentile(_) => {}
+        }
         self.sum += value;
         self.count += 1.0;
-        if matches!(statistic, Statistic::Percentile(_)) && self.all.len() < SAMPLES_MAX {
-            self.all.push(value);
+    }
+
+    /// Takes a turn's samples of `signal`; what that turn alone amounts to.
+    pub(crate) fn take_turn(
+        &mut self,
+        (signal, statistic): (&Signal, Statistic),
+        seen: &Observation,
+        judge: Judge,
+        excluded: &mut Vec<Excluded>,
+    ) -> Option<f64> {
+        let mut turn = Self::default();
+        if self.count > 0.0 {
+            signal.samples(seen, judge, excluded, |value| {
+                turn.take(value, statistic);
+                self.take(value, statistic);
+            });
+            return turn.value(statistic);
         }
+        // Mostly a period is a turn: then there is only one sum to make.
+        signal.samples(seen, judge, excluded, |value| turn.take(value, statistic));
+        (self.sum, self.count, self.low, self.high) = (turn.sum, turn.count, turn.low, turn.high);
+        self.all.clone_from(&turn.all);
+        turn.value(statistic)
     }
 
     /// What the samples so far amount to.

@@ -163,13 +163,8 @@ impl MetricAlarm {
 
     /// Takes this turn's samples.
     pub(super) fn observe(&mut self, seen: &Observation, excluded: &mut Vec<Excluded>) {
-        let (mut now, statistic) = (Period::default(), self.spec.statistic);
-        let period = &mut self.period;
-        self.spec.signal.samples(seen, self.judge, excluded, |value| {
-            now.take(value, statistic);
-            period.take(value, statistic);
-        });
-        self.latest = now.value(statistic);
+        let what = (&self.spec.signal, self.spec.statistic);
+        self.latest = self.period.take_turn(what, seen, self.judge, excluded);
     }
 
     /// The alarm now; closes the period if it is over.

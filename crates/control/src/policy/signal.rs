@@ -168,25 +168,29 @@ fn each_ready(
     read: impl Fn(&WorkerSeen) -> Option<f64>,
     mut take: impl FnMut(f64),
 ) {
-    let now_s = seen.at.as_second();
     // Whole seconds settle nearly all cases, and cost next to nothing.
     let warm_up_s = i64::try_from(judge.warm_up.as_secs()).unwrap_or(i64::MAX / 2);
+    let long_ago_s = seen.at.as_second() - warm_up_s - 1;
     for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
-        let long_ready = worker.ready_at.is_some_and(|ready| now_s - ready.as_second() > warm_up_s + 1);
-        let left = if long_ready { 0.0 } else { warm_up_left(seen.at, worker, judge) };
-        if left > 0.0 {
-            let because = Because::new("warming, {left} s left", [("left", left)]);
-            excluded.push(Excluded { worker: worker.id, because });
-            continue;
-        }
-        match read(worker).filter(|value| value.is_finite() && *value >= 0.0) {
+        let long_ready = worker.ready_at.is_some_and(|ready| ready.as_second() < long_ago_s);
+        let value = read(worker).filter(|value| value.is_finite() && *value >= 0.0);
+        match value.filter(|_| long_ready || warm_up_left(seen.at, worker, judge) <= 0.0) {
             Some(value) => take(value),
-            None => {
-                let because = Because::plain("it was not measured");
-                excluded.push(Excluded { worker: worker.id, because });
-            }
+            None => excluded.push(leave_out(seen, worker, judge)),
         }
     }
+}
+
+/// Says why a worker's reading does not count.
+#[cold]
+fn leave_out(seen: &Observation, worker: &WorkerSeen, judge: Judge) -> Excluded {
+    let left = warm_up_left(seen.at, worker, judge);
+    let because = if left > 0.0 {
+        Because::new("warming, {left} s left", [("left", left)])
+    } else {
+        Because::plain("it was not measured")
+    };
+    Excluded { worker: worker.id, because }
 }
 
 /// Time for which a worker's readings do not count yet, in seconds; below 0 afterwards.

@@ -266,13 +266,8 @@ impl Policy for Threshold {
         }
         self.excluded.clear();
         let judge = Judge { warm_up: self.own.warm_up, stale_after: self.own.stale_after };
-        let (mut now, statistic) = (Period::default(), self.own.statistic);
-        let period = &mut self.period;
-        self.own.signal.samples(seen, judge, &mut self.excluded, |value| {
-            now.take(value, statistic);
-            period.take(value, statistic);
-        });
-        self.latest = now.value(statistic);
+        let what = (&self.own.signal, self.own.statistic);
+        self.latest = self.period.take_turn(what, seen, judge, &mut self.excluded);
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {

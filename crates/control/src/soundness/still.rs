@@ -43,10 +43,12 @@ impl Stillness {
 
     /// Takes note of a reading; `requests` are those that its worker has ended.
     pub(super) fn see(&mut self, value: f64, taken: Timestamp, requests: u64, traffic: &Traffic) {
-        if self.readings == 0 || self.bits != value.to_bits() {
-            let (least, most) = (f64::INFINITY, 0.0);
-            *self =
-                Self { bits: value.to_bits(), readings: 0, least, most, requests: (requests, 0), ..*self };
+        let bits = value.to_bits();
+        if self.readings == 0 || self.bits != bits {
+            let (least, most) = (traffic.rate.unwrap_or(f64::INFINITY), traffic.rate.unwrap_or(0.0));
+            let requests = (requests, requests);
+            *self = Self { bits, readings: 1, taken: Some(taken), least, most, requests };
+            return;
         }
         self.readings = self.readings.saturating_add(1);
         self.taken = Some(taken);
@@ -56,11 +58,16 @@ impl Stillness {
         }
     }
 
+    /// Whether it has stood still for so long that [`fault`](Self::fault) must be asked.
+    pub(super) fn is_long(&self) -> bool {
+        self.readings >= READINGS
+    }
+
     /// Whether it should have moved. A whole number may well stand still, and a limit holds still
     /// what presses against it; what has a fraction moves with the traffic, in its last bits at
     /// least. Zero may be too little to be measured, unless there was much to do.
     pub(super) fn fault(&self, row: &Row, value: f64) -> Option<Found> {
-        if !row.moves || self.readings < READINGS {
+        if !row.moves || !self.is_long() {
             return None;
         }
         if value == 0.0 {

@@ -5,7 +5,7 @@
 //! thinning would give, without draws that are thrown away.
 
 use crate::load::Load;
-use crate::number::{count, index};
+use crate::number::count;
 
 use super::chance::Chance;
 use super::schedule::NEVER;
@@ -16,7 +16,45 @@ pub(super) enum Arrivals<'a> {
     /// Recorded stamps in seconds, each played at this many times its pace.
     Recorded { times: &'a [f64], next: usize, pace: f64 },
     /// By chance.
-    Poisson { load: &'a Load, chance: Chance, requests_per_load: f64, now_ns: f64 },
+    Poisson(Poisson<'a>),
+}
+
+/// Requests by chance.
+#[derive(Debug)]
+pub(super) struct Poisson<'a> {
+    load: &'a Load,
+    chance: Chance,
+    requests_per_load: f64,
+    now_ns: f64,
+    /// The bucket after the present one, when the present one ends, and requests a second in it.
+    next: usize,
+    bucket_end_ns: f64,
+    rate: f64,
+}
+
+impl<'a> Poisson<'a> {
+    pub(super) fn new(load: &'a Load, chance: Chance, requests_per_load: f64) -> Self {
+        Self { load, chance, requests_per_load, now_ns: 0.0, next: 0, bucket_end_ns: 0.0, rate: 0.0 }
+    }
+
+    fn next_ns(&mut self) -> u64 {
+        loop {
+            if self.rate > 0.0 {
+                let at_ns = self.now_ns + self.chance.exponential() / self.rate * 1e9;
+                if at_ns < self.bucket_end_ns {
+                    self.now_ns = at_ns;
+                    return count(at_ns);
+                }
+            }
+            self.now_ns = self.bucket_end_ns;
+            if self.next >= self.load.buckets() {
+                return NEVER;
+            }
+            self.rate = self.load.bucket(self.next) * self.requests_per_load;
+            self.next += 1;
+            self.bucket_end_ns = self.load.bucket_ms() as f64 * 1e6 * self.next as f64;
+        }
+    }
 }
 
 impl Arrivals<'_> {
@@ -28,24 +66,7 @@ impl Arrivals<'_> {
                 *next += 1;
                 count(time / *pace * 1e9)
             }
-            Self::Poisson { load, chance, requests_per_load, now_ns } => {
-                let bucket_ns = load.bucket_ms() as f64 * 1e6;
-                let end_ns = load.length_ms() as f64 * 1e6;
-                while *now_ns < end_ns {
-                    let place = index(count((*now_ns / bucket_ns).floor()));
-                    let bucket_end_ns = bucket_ns * (place as f64 + 1.0);
-                    let rate = load.bucket(place) * *requests_per_load;
-                    if rate > 0.0 {
-                        let at_ns = *now_ns + chance.exponential() / rate * 1e9;
-                        if at_ns < bucket_end_ns {
-                            *now_ns = at_ns;
-                            return count(at_ns);
-                        }
-                    }
-                    *now_ns = bucket_end_ns;
-                }
-                NEVER
-            }
+            Self::Poisson(poisson) => poisson.next_ns(),
         }
     }
 }

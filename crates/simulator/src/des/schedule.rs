@@ -19,16 +19,11 @@ impl Schedule {
             self.grow(place + 1);
         }
         let mut node = self.size + place;
-        if self.tree[node] == at {
-            return;
-        }
         self.tree[node] = at;
+        // Up to the root in any case: to guess where it could stop costs more than to go on.
         while node > 1 {
+            let least = self.tree[node].min(self.tree[node ^ 1]);
             node /= 2;
-            let least = self.tree[2 * node].min(self.tree[2 * node + 1]);
-            if self.tree[node] == least {
-                return;
-            }
             self.tree[node] = least;
         }
     }
@@ -42,10 +37,7 @@ impl Schedule {
     pub(super) fn first(&self) -> usize {
         let mut node = 1;
         while node < self.size {
-            node *= 2;
-            if self.tree[node] != self.tree[node / 2] {
-                node += 1;
-            }
+            node = 2 * node + usize::from(self.tree[2 * node] != self.tree[node]);
         }
         node - self.size
     }

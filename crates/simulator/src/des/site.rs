@@ -14,7 +14,7 @@ use control::{Controller, Fleet, FleetConfig};
 use jiff::Timestamp;
 use traffic::{Arrival, Draw, Meter, Outcome as Ending, Pool, Shard, WorkerId};
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Poisson};
 use super::chance::Chance;
 use super::credits::Account;
 use super::schedule::{NEVER, Schedule};
@@ -115,7 +115,7 @@ struct Seat {
 /// Requests by chance, at the rate of the load.
 pub(super) fn poisson<'a>(load: &'a Load, scenario: &Scenario, des: &Des) -> Arrivals<'a> {
     let requests_per_load = scenario.slo_utilisation / scenario.service_time.as_secs_f64();
-    Arrivals::Poisson { load, chance: Chance::new(des.seed, 1), requests_per_load, now_ns: 0.0 }
+    Arrivals::Poisson(Poisson::new(load, Chance::new(des.seed, 1), requests_per_load))
 }
 
 impl<'a> Site<'a> {
@@ -138,7 +138,7 @@ impl<'a> Site<'a> {
         };
         let service_s = match &arrivals {
             Arrivals::Recorded { .. } => scenario.slo_utilisation / load.requests_per_load(),
-            Arrivals::Poisson { .. } => scenario.service_time.as_secs_f64(),
+            Arrivals::Poisson(_) => scenario.service_time.as_secs_f64(),
         };
         Ok(Self {
             next_arrival_ns: arrivals.next_ns(),

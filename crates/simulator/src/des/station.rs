@@ -123,7 +123,7 @@ impl Station {
             return NEVER;
         }
         let left_s = (f64::from_bits(*mark) - self.virtual_s).max(0.0) * self.marks.len() as f64 / speed;
-        self.since_ns.saturating_add(crate::number::count((left_s * 1e9).ceil()))
+        self.since_ns.saturating_add(crate::number::count_up(left_s * 1e9))
     }
 
     fn serve(&mut self, job: Job) {

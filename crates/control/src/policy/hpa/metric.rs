@@ -154,6 +154,28 @@ pub(super) struct Metric {
     pub(super) signal: Text,
     pub(super) no_reading: Text,
     pub(super) phrases: Phrases,
+    /// What stands in for it at a worker that does not list it.
+    pub(super) own: Own,
+}
+
+/// A worker's own figures, by their names in Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    Cpu,
+    Memory,
+    InFlight,
+    None,
+}
+
+impl Own {
+    fn of(source: &Source) -> Self {
+        match source {
+            Source::Resource { name, container: None } if name == "cpu" => Self::Cpu,
+            Source::Resource { name, container: None } if name == "memory" => Self::Memory,
+            Source::Pods { name } if name == "in_flight" => Self::InFlight,
+            _ => Self::None,
+        }
+    }
 }
 
 /// Its sentences, made when the policy is built.
@@ -195,7 +217,8 @@ impl Metric {
         let signal =
             if name == "cpu" && unit == " %" { "worker_cpu".into() } else { Text::from(name.clone()) };
         let no_reading = format!("no reading of {name}: nothing is changed").into();
-        Self { source, target, failure, signal, no_reading, phrases }
+        let own = Own::of(&source);
+        Self { source, target, failure, signal, no_reading, phrases, own }
     }
 
     pub(super) fn unit(&self) -> &'static str {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::metric::{Metric, Source, Target};
+use super::metric::{Metric, Own, Source, Target};
 use super::quantity::milli;
 use super::spec::Settings;
 use crate::decision::{Because, Excluded};
 use crate::fleet::status::State;
+use crate::limits::after;
 use crate::number;
 use crate::observation::{MetricSeen, Observation, WorkerSeen};
 
@@ -98,10 +99,11 @@ impl Tally {
         } else {
             None
         };
+        let (mut milli_value, mut milli_request) = (Thousandths::default(), Thousandths::default());
         for worker in &seen.workers {
             let (value, request, seen_as) = metric.read_whole(worker);
             let request = match request.or(common) {
-                Some(request) => milli(request),
+                Some(request) => milli_request.of(request),
                 None if needs_request => return None,
                 None => 0,
             };
@@ -115,7 +117,7 @@ impl Tally {
                     tally.missing.add(metric.target.fallback(request), request);
                     leave_out(excluded, worker, "the metric is missing");
                 }
-                Kind::Ready(value) => tally.ready.add(milli(value), request),
+                Kind::Ready(value) => tally.ready.add(milli_value.of(value), request),
             }
         }
         (tally.ready.pods > 0).then_some(tally)
@@ -170,6 +172,22 @@ impl Tally {
     }
 }
 
+/// [`milli`] of numbers that are often the one before: workers of one pool are alike.
+#[derive(Debug, Default)]
+struct Thousandths {
+    bits: u64,
+    milli: i64,
+}
+
+impl Thousandths {
+    fn of(&mut self, value: f64) -> i64 {
+        if value.to_bits() != self.bits {
+            (self.bits, self.milli) = (value.to_bits(), milli(value));
+        }
+        self.milli
+    }
+}
+
 fn leave_out(excluded: &mut Vec<Excluded>, worker: &WorkerSeen, because: &'static str) {
     excluded.push(Excluded { worker: worker.id, because: Because::plain(because) });
 }
@@ -201,15 +219,14 @@ fn group(
         return Kind::Ready(value);
     }
     let ready = worker.state == State::Ready;
-    let later = |at: jiff::Timestamp, by: Duration| at.saturating_add(by).unwrap_or(jiff::Timestamp::MAX);
-    let unready = if later(worker.started_at, own.cpu_initialization_period) > seen.at {
+    let unready = if after(worker.started_at, seen.at, own.cpu_initialization_period) {
         let turn = seen.traffic.as_ref().map_or(Duration::ZERO, |window| window.length);
         let given = seen_as.and_then(|metric| metric.window_s);
         let window = given.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(turn);
         let taken = seen_as.and_then(|metric| metric.at).unwrap_or(seen.at);
-        !ready || taken < later(worker.since, window)
+        !ready || after(worker.since, taken, window)
     } else {
-        !ready && later(worker.started_at, own.initial_readiness_delay) > worker.since
+        !ready && after(worker.started_at, worker.since, own.initial_readiness_delay)
     };
     if unready { Kind::Unready } else { Kind::Ready(value) }
 }
@@ -221,25 +238,23 @@ impl Metric {
 
     /// Value, request, and the listed measurement that they come from.
     fn read_whole<'a>(&self, worker: &'a WorkerSeen) -> (Option<f64>, Option<f64>, Option<&'a MetricSeen>) {
+        if let Some(metric) = worker.metrics.iter().find(|metric| self.is_listed_as(metric)) {
+            return (metric.value, metric.request, Some(metric));
+        }
+        match self.own {
+            Own::Cpu => (worker.cpu_percent.filter(|cpu| *cpu >= 0.0), Some(100.0), None),
+            Own::Memory => (worker.memory_bytes.map(|bytes| bytes as f64), None, None),
+            Own::InFlight => (Some(f64::from(worker.in_flight)), None, None),
+            Own::None => (None, None, None),
+        }
+    }
+
+    fn is_listed_as(&self, metric: &MetricSeen) -> bool {
         let (name, container) = match &self.source {
             Source::Resource { name, container } => (name, container.as_ref()),
             Source::Pods { name } | Source::Object { name } | Source::External { name } => (name, None),
         };
-        let listed = worker
-            .metrics
-            .iter()
-            .find(|metric| metric.name == *name && metric.container.as_ref() == container);
-        if let Some(metric) = listed {
-            return (metric.value, metric.request, Some(metric));
-        }
-        let resource = matches!(self.source, Source::Resource { container: None, .. });
-        let pods = matches!(self.source, Source::Pods { .. });
-        match name.as_str() {
-            "cpu" if resource => (worker.cpu_percent.filter(|cpu| *cpu >= 0.0), Some(100.0), None),
-            "memory" if resource => (worker.memory_bytes.map(|bytes| bytes as f64), None, None),
-            "in_flight" if pods => (Some(f64::from(worker.in_flight)), None, None),
-            _ => (None, None, None),
-        }
+        metric.name == *name && metric.container.as_ref() == container
     }
 }
 
