@@ -127,6 +127,14 @@ struct Field<'a> {
     optimum_curve: Option<Box<Curve>>,
 }
 
+impl<'a> Contest<'a> {
+    /// With the scenario's own start-up delay, as a stream, without pictures.
+    pub fn of(traces: &'a [Trace], contestants: &'a [Contestant], scenario: &'a Scenario) -> Self {
+        let start_ups = std::slice::from_ref(&scenario.start_up);
+        Self { traces, contestants, start_ups, scenario, engine: &Engine::Fluid, columns: None }
+    }
+}
+
 impl Contest<'_> {
     /// How many scores there will be.
     pub fn size(&self) -> usize {

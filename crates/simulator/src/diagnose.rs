@@ -298,14 +298,8 @@ impl<'a> Stage<'a> {
     fn run(&self, policy: &PolicyConfig) -> Result<Outcome, ContestError> {
         let contestants =
             [Contestant { name: policy.name.clone(), kind: ContestantKind::Policy(policy.clone()) }];
-        let contest = Contest {
-            traces: std::slice::from_ref(self.trace),
-            contestants: &contestants,
-            start_ups: &[self.scenario.start_up],
-            scenario: &self.scenario,
-            engine: &self.engine,
-            columns: None,
-        };
+        let traces = std::slice::from_ref(self.trace);
+        let contest = Contest { engine: &self.engine, ..Contest::of(traces, &contestants, &self.scenario) };
         let scores = contest.run(1, &|| ())?;
         let score = scores.into_iter().next().unwrap_or_else(Score::default);
         Ok(Outcome {

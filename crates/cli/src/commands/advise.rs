@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use simulator::advise::{Character, Workload, character};
-use simulator::{Contest, Engine, Score};
+use simulator::{Contest, Score};
 
 use super::gym::named;
 use super::simulate::{cores, read, refused, scenario};
@@ -34,14 +34,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<()> {
     let scenario = scenario(&args.scenario);
     let contestants = named(&TRIED)?;
     let traces = [trace];
-    let contest = Contest {
-        traces: &traces,
-        contestants: &contestants,
-        start_ups: &[scenario.start_up],
-        scenario: &scenario,
-        engine: &Engine::Fluid,
-        columns: None,
-    };
+    let contest = Contest::of(&traces, &contestants, &scenario);
     let mut scores = contest.run(cores(), &|| ()).map_err(refused)?;
     scores.sort_by(|one, other| one.cost_ratio.total_cmp(&other.cost_ratio));
     let best = scores.iter().find(|score| score.policy != YARDSTICK);

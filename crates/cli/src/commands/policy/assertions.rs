@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use control::span;
 use serde::{Deserialize, Serialize};
-use simulator::{Contest, Engine, Scenario, Size, Trace};
+use simulator::{Contest, Scenario, Size, Trace};
 
 use crate::args::{Output, PolicyTestArgs};
 use crate::commands::simulate::{contestants, cores, read_as, refused};
@@ -93,14 +93,7 @@ impl Test {
         let contestants = contestants::parse(&self.policy)?;
         let scenario = self.scenario();
         let traces: [Trace; 1] = [read_as(&folder.join(&self.trace), None, None, true)?];
-        let contest = Contest {
-            traces: &traces,
-            contestants: &contestants,
-            start_ups: &[scenario.start_up],
-            scenario: &scenario,
-            engine: &Engine::Fluid,
-            columns: None,
-        };
+        let contest = Contest::of(&traces, &contestants, &scenario);
         let mut rows = Vec::new();
         for score in contest.run(cores(), &|| ()).map_err(refused)? {
             rows.extend(expect.iter().map(|bound| Row {

@@ -38,14 +38,7 @@ pub(super) fn run(args: &ReplayArgs, policies: &str) -> anyhow::Result<()> {
     });
     contestants.push(simulator::Contestant { name: "optimal".to_owned(), kind: ContestantKind::Optimal });
     let traces = [trace];
-    let contest = Contest {
-        traces: &traces,
-        contestants: &contestants,
-        start_ups: &[scenario.start_up],
-        scenario: &scenario,
-        engine: &Engine::Fluid,
-        columns: None,
-    };
+    let contest = Contest::of(&traces, &contestants, &scenario);
     let scores = contest.run(cores(), &|| ()).map_err(refused)?;
     match args.output {
         Output::Json => return output::value(&scores, false),
