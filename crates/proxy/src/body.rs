@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use clock::Clock;
 use http::HeaderMap;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use jiff::Timestamp;
 
-use crate::downstream::{Asker, Connection};
+use crate::downstream::{Asker, Connection, Inflow};
 use crate::strict::Fault;
 
 /// Bodies up to this size are held, so that an idempotent request can be sent again: most forms
@@ -54,33 +54,30 @@ pub(crate) enum Source {
     /// The client's connection, which brings one request after the other.
     Http1(Rc<Connection>),
     /// A stream among others.
-    Http2(Incoming),
+    Http2(Box<Inflow>),
 }
 
 impl Source {
     fn is_over(&self) -> bool {
         match self {
             Self::Http1(connection) => connection.is_over(),
-            Self::Http2(incoming) => incoming.is_end_stream(),
+            Self::Http2(inflow) => inflow.is_over(),
         }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         match self {
             Self::Http1(connection) => connection.poll_body(cx),
-            Self::Http2(incoming) => {
-                Pin::new(incoming).poll_frame(cx).map(|frame| Some(frame?.map_err(|_| BodyFault::Broken)))
-            }
+            Self::Http2(inflow) => inflow.poll_frame(cx),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Http1(connection) => {
-                connection.length_left().map_or_else(SizeHint::new, SizeHint::with_exact)
-            }
-            Self::Http2(incoming) => incoming.size_hint(),
-        }
+        let left = match self {
+            Self::Http1(connection) => connection.length_left(),
+            Self::Http2(inflow) => inflow.length_left(),
+        };
+        left.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client's connection: what it speaks, who speaks it, and for how long it may say nothing.
 //!
-//! `open` finds out what a connection speaks; `http1`, ours, and `http2`, hyper's, serve it; while it
-//! waits for its next request in HTTP/1 it is only a socket (`rest`), without a parser and its buffers.
+//! `open` finds out what a connection speaks; `http1` and `http2` serve it; while it waits for its
+//! next request in HTTP/1 it is only a socket (`rest`), without a parser and its buffers.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -26,10 +26,11 @@ mod rest;
 mod stream;
 pub(crate) mod turn_away;
 
-pub(crate) use asker::Asker;
+pub(crate) use asker::{Asker, Hint};
 pub(crate) use http1::Connection;
 #[cfg(test)]
 pub(crate) use http1::parse_head;
+pub(crate) use http2::Inflow;
 pub(crate) use stream::Stream;
 
 /// Through which listener a client came.

@@ -12,8 +12,8 @@
 //! **Strictness.** `strict` judges every byte of HTTP/1 from either side, and divides only clean
 //! messages into heads and pieces of bodies: none that could be understood in two ways gets further.
 //!
-//! **The seam.** Only `downstream` knows whether clients speak HTTP/1.1, which is ours, or HTTP/2,
-//! which is hyper's, plain or in TLS; from there on a request is an `http::Request` with a
+//! **The seam.** Only `downstream` knows whether clients speak HTTP/1.1, or HTTP/2,
+//! plain or in TLS; from there on a request is an `http::Request` with a
 //! `RequestBody`, an answer an `http::Response` with an `AnswerBody`.
 
 mod access_log;
@@ -21,6 +21,7 @@ mod account;
 mod answer;
 mod body;
 mod config;
+mod date;
 mod downstream;
 #[cfg(test)]
 #[path = "../../../tests/fuzz/edits.rs"]

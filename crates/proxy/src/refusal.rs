@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use traffic::WorkerId;
 
 use crate::answer::{AnswerBody, Reply};
+use crate::date;
 use crate::headers::Fields;
 use crate::strict::Fault;
 
@@ -58,8 +59,7 @@ impl Refusal {
         let (status, mut fields, body) = self.into_parts();
         fields.put("connection", b"close");
         fields.put("content-length", body.len().to_string().as_bytes());
-        // RFC 9110, 5.6.7.
-        let date = at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let date = date::text(at);
         let mut words = format!("HTTP/1.1 {status}\r\ndate: {date}\r\n").into_bytes();
         words.extend_from_slice(fields.lines());
         words.extend_from_slice(b"\r\n");

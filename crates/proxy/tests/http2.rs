@@ -68,6 +68,37 @@ async fn requests_of_one_connection_go_side_by_side() {
     assert_eq!(balancer.in_flight(), 0);
 }
 
+/// A client that waits with its body hears that it may send it, and what the worker says meanwhile.
+#[tokio::test]
+async fn interim_answers_come_before_the_answer() {
+    let worker = Worker::start(|mut conversation: Conversation| async move {
+        let request = conversation.request().await.unwrap();
+        assert!(request.ends_with("hello") && !request.contains("expect"), "{request}");
+        conversation.send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n").await;
+        conversation.answer("done").await;
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let socket = TcpStream::connect(balancer.proxy.local_addr()).await.unwrap();
+    let (mut sender, connection) = soon("handshake", h2::client::handshake(socket)).await.unwrap();
+    tokio::spawn(connection);
+    let post = Request::post("http://a.test/").header("expect", "100-continue").header("content-length", "5");
+    let (mut answer, mut body) = sender.send_request(post.body(()).unwrap(), false).unwrap();
+    let go_on = soon("100", std::future::poll_fn(|cx| answer.poll_informational(cx))).await.unwrap().unwrap();
+    assert_eq!(go_on.status(), StatusCode::CONTINUE);
+    body.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    let hint = soon("103", std::future::poll_fn(|cx| answer.poll_informational(cx))).await.unwrap().unwrap();
+    assert_eq!(
+        (hint.status(), &hint.headers()["link"]),
+        (StatusCode::EARLY_HINTS, &"</a.css>".parse().unwrap())
+    );
+    let answer = soon("answer", answer).await.unwrap();
+    assert_eq!(
+        (answer.status(), answer.headers()["content-length"].as_bytes()),
+        (StatusCode::OK, b"4".as_slice())
+    );
+}
+
 #[tokio::test]
 async fn what_http_1_could_misread_never_gets_to_a_worker() {
     let worker = Worker::answering("hello").await;

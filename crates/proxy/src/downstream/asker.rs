@@ -2,15 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 
+use bytes::Bytes;
 use http::StatusCode;
 
-use super::http1::put_head;
-use crate::headers;
+use crate::headers::{self, Fields};
 use crate::upstream::AnswerParts;
 
-/// A worker's interim answers that the client has not taken yet, in bytes; more are dropped, as
-/// nothing depends on them.
-const HINTS_BYTES_MAX: usize = 64 * 1024;
+/// A worker's interim answers that the client has not been told yet; more are dropped, as nothing
+/// depends on them.
+const HINTS_MAX: usize = 16;
+
+/// An interim answer.
+#[derive(Debug)]
+pub(crate) struct Hint {
+    pub(super) status: StatusCode,
+    /// The reason phrase, where it is not the usual one.
+    pub(super) reason: Option<Bytes>,
+    pub(super) fields: Fields,
+}
 
 /// Shared by a connection and the request that it has last brought.
 #[derive(Debug, Default)]
@@ -18,7 +27,7 @@ pub(crate) struct Asker {
     at_worker: Cell<bool>,
     /// Whether the client understands interim answers, on this connection.
     takes_hints: Cell<bool>,
-    hints: RefCell<Vec<u8>>,
+    hints: RefCell<Vec<Hint>>,
 }
 
 impl Asker {
@@ -43,15 +52,14 @@ impl Asker {
     /// that was ours to give.
     pub(crate) fn hint(&self, head: &AnswerParts) {
         let mut hints = self.hints.borrow_mut();
-        if self.takes_hints.get() && head.status != StatusCode::CONTINUE && hints.len() < HINTS_BYTES_MAX {
-            put_head(&mut hints, "HTTP/1.1", head.status, head.reason.as_deref(), &headers::interim(head));
-            hints.extend_from_slice(b"\r\n");
+        if self.takes_hints.get() && head.status != StatusCode::CONTINUE && hints.len() < HINTS_MAX {
+            let (status, reason, fields) = (head.status, head.reason.clone(), headers::interim(head));
+            hints.push(Hint { status, reason, fields });
         }
     }
 
     /// What the client has not been told yet.
-    pub(super) fn take_hints(&self) -> Option<Vec<u8>> {
-        let mut hints = self.hints.borrow_mut();
-        (!hints.is_empty()).then(|| std::mem::take(&mut *hints))
+    pub(super) fn take_hints(&self) -> Vec<Hint> {
+        std::mem::take(&mut *self.hints.borrow_mut())
     }
 }

@@ -28,7 +28,6 @@ mod answer;
 mod connection;
 mod head;
 
-pub(super) use answer::put_head;
 pub(crate) use connection::Connection;
 #[cfg(test)]
 pub(crate) use head::parse as parse_head;
@@ -185,8 +184,8 @@ impl Conversation {
             let mut has_ended = false;
             poll_fn(|cx| {
                 let answered = answering.as_mut().poll(cx);
-                if let Some(hints) = self.client.asker.take_hints() {
-                    self.connection.put(|out| out.extend_from_slice(&hints));
+                for hint in self.client.asker.take_hints() {
+                    self.connection.put(|out| answer::put_interim(out, &hint));
                 }
                 if let Poll::Ready(reply) = answered {
                     return Poll::Ready(Some(reply));

@@ -94,7 +94,7 @@ fn carry_over(head: &AnswerParts) -> Fields {
 
 /// The fields that the worker's `Connection` names.
 fn nominated(head: &AnswerParts) -> Vec<HeaderName> {
-    super::nominated(&strict::fields(head.text()))
+    super::nominated(&strict::fields(&head.text().slice(head.fields_at()..)))
 }
 
 #[cfg(test)]
@@ -139,6 +139,7 @@ mod tests {
             text.split_once("OK\r\n").unwrap().1.strip_suffix("\r\n").unwrap().as_bytes()
         );
         let map = fields.into_map(Version::HTTP_2);
+        assert_eq!((map.len(), &map["date"]), (5, &HeaderValue::from_static("now")), "{map:?}");
         assert_eq!(map.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
     }
 

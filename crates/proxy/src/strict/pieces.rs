@@ -127,10 +127,10 @@ impl<H: Head> Pieces<H> {
     }
 }
 
-/// The fields of a judged head, behind its first line.
+/// The fields of lines that have been judged.
 pub(crate) fn fields(text: &Bytes) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(FIELDS_EXPECTED);
-    let mut start = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+    let mut start = 0;
     while let Some(length) = memchr::memchr(b'\n', &text[start..]) {
         put_field(&mut fields, &text.slice(start..=start + length));
         start += length + 1;

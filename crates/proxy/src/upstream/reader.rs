@@ -43,6 +43,11 @@ impl AnswerParts {
         &self.text
     }
 
+    /// Where in it the first field begins.
+    pub(crate) fn fields_at(&self) -> usize {
+        self.fields_at
+    }
+
     /// Each field's name, and its line with its end.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = &self.text[self.fields_at..];

@@ -1,7 +1,5 @@
 //! An answer on the wire: its head, and what frames its body (RFC 9112, 4 and 6).
 
-use std::cell::RefCell;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::body::Body;
@@ -9,8 +7,10 @@ use jiff::Timestamp;
 
 use super::connection::Connection;
 use crate::answer::Reply;
+use crate::date;
+use crate::downstream::Hint;
 use crate::headers::Fields;
-use crate::lines::{put_chunk, put_last_chunk, put_number};
+use crate::lines::{put_chunk, put_field, put_last_chunk, put_number};
 use crate::strict::Said;
 
 /// Longer pieces of a body are written where they are, not copied behind what frames them.
@@ -87,20 +87,20 @@ pub(super) fn put(out: &mut Vec<u8>, said: Said, reply: &Reply, closes: bool, no
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     if !fields.has_date {
-        put_date(out, now);
+        date::with(now, |date| put_field(out, "date", date.as_bytes()));
     }
     out.extend_from_slice(b"\r\n");
     framing
 }
 
+/// Writes an interim answer.
+pub(super) fn put_interim(out: &mut Vec<u8>, hint: &Hint) {
+    put_head(out, "HTTP/1.1", hint.status, hint.reason.as_deref(), &hint.fields);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Writes the first line and the fields.
-pub(crate) fn put_head(
-    out: &mut Vec<u8>,
-    version: &str,
-    status: StatusCode,
-    reason: Option<&[u8]>,
-    fields: &Fields,
-) {
+fn put_head(out: &mut Vec<u8>, version: &str, status: StatusCode, reason: Option<&[u8]>, fields: &Fields) {
     let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
     for part in [version.as_bytes(), b" ", status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
         out.extend_from_slice(part);
@@ -112,22 +112,6 @@ fn put_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"content-length: ");
     put_number(out, length, 10);
     out.extend_from_slice(b"\r\n");
-}
-
-thread_local! {
-    /// The second it was made for, and the line.
-    static DATE_LINE: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
-}
-
-/// Writes when the answer was made (RFC 9110, 6.6.1).
-fn put_date(out: &mut Vec<u8>, now: Timestamp) {
-    DATE_LINE.with_borrow_mut(|(second, line)| {
-        if *second != now.as_second() {
-            *second = now.as_second();
-            *line = now.strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string();
-        }
-        out.extend_from_slice(line.as_bytes());
-    });
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ pub(crate) fn parse(mut text: Bytes, is_http_1_0: bool) -> Result<Parts, Fault> 
     let bad_target = |_| BAD_TARGET;
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = Method::from_bytes(method).map_err(|_| BAD_TARGET)?;
-    parts.headers = strict::fields(&text);
+    let line_end = memchr::memchr(b'\n', &text).map_or(text.len(), |end| end + 1);
+    parts.headers = strict::fields(&text.slice(line_end..));
     parts.version = if is_http_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.uri = match server_of(&parts.method, target) {
         // RFC 9112, 3.2.4: the last proxy asks about the server as a whole.
