@@ -35,9 +35,9 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
     let folder = folder.map_or(Ok(OWN), |at| options.get(at + 1).copied().context("a folder is missing"))?;
     let traces = read(Path::new(folder))?;
     let found = tell::Found {
-        costs: costs::measure(&traces)?,
-        accuracy: accuracy::measure(&traces)?,
         speed: speed::measure()?,
+        accuracy: accuracy::measure(&traces)?,
+        costs: costs::measure(&traces)?,
         traces: traces.iter().map(|trace| trace.name.clone()).collect(),
     };
     let text = tell::text(&found);

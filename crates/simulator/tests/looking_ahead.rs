@@ -80,3 +80,22 @@ fn what_nobody_can_foresee_costs_at_most_two_percent_more() {
         }
     }
 }
+
+/// Live, a slow ramp and a daily curve, each in steps of a minute: whoever looks ahead orders before
+/// the load is there.
+#[test]
+fn what_can_be_foreseen_is_met_before_it_comes() {
+    let minutes = |name: &str, values: Vec<f64>| {
+        let rows: String = values.iter().enumerate().map(|(at, value)| format!("{},{value:.2}\n", at * 60)).collect();
+        Trace::read(name, &format!("time_s,value\n{rows}"), &Told::default()).expect("it is sound")
+    };
+    let ramp = (0..720_u32).map(|minute| 1_000.0 + 20.0 * f64::from(minute) + 4.0 * draw(minute)).collect();
+    let day = |minute: u32| 6_000.0 - 5_000.0 * (f64::from(minute) / 1_440.0 * std::f64::consts::TAU).cos();
+    let traces = [minutes("ramp", ramp), minutes("days", (0..4 * 1_440).map(day).collect())];
+    for of_trace in scores(&traces, 10.0, 30).chunks(3) {
+        let [_, predictive, _] = of_trace else { panic!("three on each trace") };
+        let (late, outs) = (predictive.lateness.episodes, predictive.scale_outs);
+        println!("{}: late {late} times, {outs} scale-outs", predictive.trace);
+        assert!(outs >= 10 && late as f64 <= 0.05 * outs as f64, "{late} of {outs}: {}", predictive.trace);
+    }
+}

@@ -37,7 +37,11 @@ pub(super) struct Model {
 pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Model>> {
     let series = traces.iter().map(series).collect::<anyhow::Result<Vec<_>>>()?;
     let naive = evaluations("naive", traces, &series)?;
-    MODELS.iter().map(|name| Ok(model(name, &evaluations(name, traces, &series)?, &naive))).collect()
+    let one = |name: &&'static str| {
+        eprintln!("model {name}");
+        Ok(model(name, &evaluations(name, traces, &series)?, &naive))
+    };
+    MODELS.iter().map(one).collect()
 }
 
 fn series(trace: &Trace) -> anyhow::Result<Series> {

@@ -8,7 +8,7 @@ use super::{KAPPAS, START_UPS, Trace};
 /// Who runs; the first two are ours, the third is what nobody may be much worse than.
 pub(super) const POLICIES: [&str; 5] = ["auto", "predictive", "hpa", "threshold", "hpa_tuned"];
 /// The place of the HPA at 70 % among them.
-const HPA: usize = 2;
+pub(super) const HPA: usize = 2;
 
 /// One price and one start-up.
 pub(super) struct Cell {
@@ -18,15 +18,26 @@ pub(super) struct Cell {
     pub(super) ratios: Vec<Estimate>,
     /// For each policy the worst cost over the HPA's, and where.
     pub(super) worst: Vec<(f64, String)>,
-    /// For each policy means over the traces: late requests and over-provision in percent, scale-outs
-    /// over the HPA's.
-    pub(super) shares: Vec<[f64; 3]>,
+    /// For each policy means over the traces.
+    pub(super) means: Vec<Means>,
+}
+
+/// Plain means over the traces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Means {
+    /// Requests that were late, in percent.
+    pub(super) late: f64,
+    /// Worker time that was paid for beyond what was used, in percent of what was used.
+    pub(super) over: f64,
+    /// Workers started or stopped an hour.
+    pub(super) changes: f64,
 }
 
 pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Cell>> {
     let contestants = POLICIES.map(|name| Contestant::parse(name).expect("these policies are known"));
     let mut cells = Vec::new();
     for kappa in KAPPAS {
+        eprintln!("policies at κ {kappa}");
         let scenario = Scenario { kappa, ..Scenario::default() };
         let contest = Contest {
             traces,
@@ -63,21 +74,22 @@ fn cell(kappa: f64, start_up_s: f64, all: &[Vec<&Score>]) -> Cell {
         let over = pairs.map(|(own, hpa)| (own.cost / hpa.cost, own.trace.clone()));
         over.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, String::new()))
     };
-    let shares = |scores: &Vec<&Score>| {
-        let mean = |of: &dyn Fn(&Score, &Score) -> f64| {
-            scores.iter().zip(&all[HPA]).map(|(own, hpa)| of(own, hpa)).sum::<f64>() / scores.len() as f64
+    let means = |scores: &Vec<&Score>| {
+        let mean = |of: &dyn Fn(&Score) -> f64| {
+            scores.iter().map(|own| of(own)).sum::<f64>() / scores.len() as f64
         };
-        [
-            mean(&|own, _| 100.0 * own.late_request_share),
-            mean(&|own, _| own.theta_over),
-            mean(&|own, hpa| own.scale_outs as f64 / hpa.scale_outs.max(1) as f64),
-        ]
+        Means {
+            late: mean(&|own| 100.0 * own.late_request_share),
+            over: mean(&|own| 100.0 * own.slack / (1.0 - own.slack)),
+            // Who is started is stopped again, in the long run.
+            changes: mean(&|own| 2.0 * own.starts as f64 / own.scored_s * 3_600.0),
+        }
     };
     Cell {
         kappa,
         start_up_s,
         ratios: all.iter().map(ratio).collect(),
         worst: all.iter().map(worst).collect(),
-        shares: all.iter().map(shares).collect(),
+        means: all.iter().map(means).collect(),
     }
 }

@@ -2,7 +2,8 @@
 //! windows ahead.
 //!
 //! A worker that is there costs 1 a second; one that is missing costs κ times the share of it that
-//! is needed; starting one costs the time until it is ready, for which it is paid but does nothing.
+//! is needed; starting one costs the time until it is ready, for which it is paid but does nothing,
+//! and as much again for what a start takes from others.
 //! Both costs add up over workers (the n-th is needed by what n − 1 cannot carry), so each worker is
 //! its own small problem with two states. This is receding-horizon control (MPC) without a solver,
 //! and lazy capacity provisioning (Lin et al. 2011) with the future as it is expected.
@@ -11,6 +12,11 @@ use super::outlook::{Ahead, Needs};
 
 /// The part of a worker that is not worth one, whatever it costs to miss it.
 pub(crate) const NEGLIGIBLE: f64 = 0.02;
+
+/// Start-ups that a start costs: the one that is paid for, and as much for cold caches and the cores
+/// that it takes from its neighbours. Half the changes on loads that flicker from minute to minute,
+/// for one hundredth of the cost.
+const START_UPS: f64 = 2.0;
 
 /// What things cost, in worker-seconds.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +90,7 @@ impl Chooser {
         self.off.resize(windows + 1, 0.0);
         // Beyond the last window it is as in the last: who is wanted then and not there will be started.
         let last = self.missing.last().copied().unwrap_or(0.0);
-        self.off[windows] = if last > ahead.interval_s { ahead.start_up_s } else { 0.0 };
+        self.off[windows] = if last > ahead.interval_s { START_UPS * ahead.start_up_s } else { 0.0 };
         for window in (0..windows).rev() {
             let stay = self.missing[window] + self.off[window + 1];
             self.off[window] = stay.min(self.launched(window, ahead));
@@ -96,7 +102,7 @@ impl Chooser {
     fn launched(&self, window: usize, ahead: &Ahead) -> f64 {
         let windows = self.missing.len();
         let mut left_s = ahead.start_up_s;
-        let mut cost = ahead.start_up_s;
+        let mut cost = START_UPS * ahead.start_up_s;
         let mut at = window;
         while left_s >= ahead.interval_s && at < windows {
             cost += self.missing[at];

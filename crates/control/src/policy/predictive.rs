@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use self::settings::{Buffer, MaxBehavior, Mode, Settings};
 use self::trust::{Evidence, Gate};
-use super::choice::{Chooser, NEGLIGIBLE, Prices};
+use super::choice::{Chooser, Prices};
 use super::outlook::{Ahead, Needs, Outlook, Seer, Terms, seasons};
 use super::reactive::{Highest, Reactive, USUAL_TARGET};
 use super::{Built, Entry, Policy, Recommendation};
@@ -32,6 +32,9 @@ pub const ENTRY: Entry = Entry {
 
 /// An idle worker is kept for a day at most, whatever a start-up is said to take.
 const IDLE_MAX_S: f64 = 86_400.0;
+/// Load up to this quantile is met in any case: a rise is met before it comes rather than after it,
+/// and noise starts and stops fewer workers than it would around the median.
+const LIKELY: f64 = 0.75;
 /// The place of the naive forecast among the outlook's models; the policy's own is the first.
 const NAIVE: usize = 1;
 
@@ -85,13 +88,14 @@ impl Predictive {
                 Buffer::Fixed => middle * (1.0 + self.own.margin),
                 Buffer::ErrorProportional => middle + self.own.errors * seer.score.error() * ahead.scale,
                 Buffer::OneSpare => middle + 1.0,
-                // What is likelier needed than not is there, also where a small part of a worker could
-                // be done without for its price.
-                Buffer::ExpectedCost => middle - NEGLIGIBLE,
+                // What is likely to be needed is there before it is, also where a small part of a
+                // worker could be done without for its price.
+                Buffer::ExpectedCost => seer.at(stage, LIKELY).unwrap_or(0.0) * ahead.scale,
             }
         };
-        // On the way down nothing that is needed before a start-up is over may go.
-        let most = (1..=ahead.lead_stage().max(1)).map(at).fold(ahead.load - NEGLIGIBLE, f64::max);
+        // On the way down nothing that is needed before a start-up is over may go; what is needed
+        // later has time.
+        let most = (1..=ahead.lead_stage()).map(at).fold(ahead.load, f64::max);
         let idle_s = (self.own.idle_start_ups * ahead.start_up_s).min(IDLE_MAX_S);
         self.idle.keep_for(SignedDuration::from_secs_f64(idle_s));
         let least = self.idle.of(seen.at, number::count_up(most.max(0.0)));

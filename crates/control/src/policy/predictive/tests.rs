@@ -164,3 +164,34 @@ fn buffers_modes_and_the_maximum() {
         assert!(build(&config("predictive", bad.clone()).policy).is_err(), "{bad}");
     }
 }
+
+
+/// Moments from `from` seconds on at which the load came to need one more worker than before, and
+/// those at which that worker was ready.
+fn met_in_time(seconds: u32, from: f64, load: impl Fn(f64) -> f64) -> (u32, u32) {
+    let mut policy = predictive(json!({"season": "200s", "start_up": "3s"}));
+    let (mut second, mut before) = (0.0, f64::INFINITY);
+    let (mut crossings, mut met) = (0, 0);
+    run(seconds, &load, |seen, _| {
+        let now = load(second).ceil();
+        if second >= from && now > before {
+            crossings += 1;
+            met += u32::from(f64::from(seen.fleet.ready) >= now);
+        }
+        (before, second) = (now, second + 1.0);
+        policy.observe(seen);
+        policy.recommend(seen).step.replicas
+    });
+    (met, crossings)
+}
+
+#[test]
+fn on_a_daily_pattern_and_a_ramp_capacity_is_there_before_the_crossing() {
+    let day = |second: f64| 4.0 - 3.0 * (second / 200.0 * std::f64::consts::TAU).cos();
+    // The third day and later ones count.
+    let (met, crossings) = met_in_time(1_600, 400.0, day);
+    let (ramp_met, ramp) = met_in_time(1_100, 200.0, |second| 1.0 + second / 40.0 + 0.005 * draw(second));
+    println!("day {met}/{crossings}, ramp {ramp_met}/{ramp}");
+    assert!(crossings >= 30 && f64::from(met) >= 0.95 * f64::from(crossings), "{met} of {crossings}");
+    assert!(ramp >= 20 && f64::from(ramp_met) >= 0.95 * f64::from(ramp), "{ramp_met} of {ramp}");
+}

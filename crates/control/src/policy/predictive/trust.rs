@@ -18,6 +18,8 @@ const LOST_ABOVE: f64 = 1.2;
 const LEVEL: f64 = 0.9;
 /// Standard deviations of chance by which the coverage may fall short.
 const SIGMAS: f64 = 3.0;
+/// The same where trust is to be earned: what was lost by a hair does not come back by a hair.
+const SIGMAS_EARNED: f64 = 2.0;
 /// Good turns on probation before a forecast decides.
 const GOOD_TURNS: u32 = 10;
 
@@ -39,6 +41,8 @@ pub(super) struct Evidence {
     pub(super) luck: f64,
     /// Share of outcomes at or below their 0.9 quantile, and their number.
     pub(super) coverage: Option<(f64, usize)>,
+    /// Forecasts in a row that reach over the same moment, so that they miss it together.
+    pub(super) overlap: usize,
 }
 
 impl Evidence {
@@ -48,6 +52,7 @@ impl Evidence {
             ratio: Self::ratio(seer, naive),
             luck: seer.score.against(&naive.score, lead).p_value,
             coverage: seer.score.coverage(),
+            overlap: lead,
         }
     }
 
@@ -57,16 +62,21 @@ impl Evidence {
         Some((if other > 0.0 { own / other } else { f64::INFINITY }, scored))
     }
 
-    /// Whether it is better than the naive forecast, and not by luck.
+    /// Whether it is better than the naive forecast, and not by luck, and as sure as it says.
     fn better(&self) -> bool {
-        self.luck < LUCK_MAX && self.ratio.is_some_and(|(ratio, _)| ratio < EARNED_BELOW)
+        self.luck < LUCK_MAX
+            && self.ratio.is_some_and(|(ratio, _)| ratio < EARNED_BELOW)
+            && !self.uncovered(SIGMAS_EARNED)
     }
 
-    /// Whether outcomes exceed the 0.9 quantile more often than chance allows.
-    fn uncovered(&self) -> bool {
+    /// Whether outcomes exceed the 0.9 quantile more often than chance allows, with this many
+    /// standard deviations of it.
+    fn uncovered(&self, sigmas: f64) -> bool {
         self.coverage.is_some_and(|(share, count)| {
-            let sigma = (LEVEL * (1.0 - LEVEL) / count.max(1) as f64).sqrt();
-            share < LEVEL - SIGMAS * sigma
+            // Forecasts that overlap are right or wrong together: they count as one.
+            let outcomes = count as f64 / self.overlap.max(1) as f64;
+            let sigma = (LEVEL * (1.0 - LEVEL) / outcomes.max(1.0)).sqrt();
+            share < LEVEL - sigmas * sigma
         })
     }
 }
@@ -84,7 +94,7 @@ impl Gate {
             [("ratio", ratio), ("covered", 100.0 * evidence.coverage.map_or(f64::NAN, |one| one.0))];
         let (trust, sentence) = if !evidence.present {
             (Trust::Reactive, "no sound forecast reaches as far as a start-up takes")
-        } else if evidence.uncovered() {
+        } else if evidence.uncovered(SIGMAS) {
             (Trust::Reactive, "only {covered} % of the outcomes were below what 90 % should be")
         } else if ratio > LOST_ABOVE {
             (Trust::Reactive, "its loss is {ratio} times that of the naive forecast")
@@ -109,7 +119,8 @@ mod tests {
     use super::*;
 
     fn evidence(ratio: f64, scored: u64, covered: f64) -> Evidence {
-        Evidence { present: true, ratio: Some((ratio, scored)), luck: 0.001, coverage: Some((covered, 200)) }
+        let coverage = Some((covered, 200));
+        Evidence { present: true, ratio: Some((ratio, scored)), luck: 0.001, coverage, overlap: 1 }
     }
 
     #[test]
@@ -131,6 +142,10 @@ mod tests {
         assert_eq!(gate.trust, Trust::Probation);
         gate.judge(&evidence(0.8, 60, 0.7)).unwrap();
         assert_eq!(gate.trust, Trust::Reactive, "70 % covered is no chance");
+        assert!(gate.judge(&evidence(0.8, 60, 0.84)).is_none(), "within three deviations, but not within two");
+        assert!(gate.judge(&evidence(0.8, 60, 0.87)).is_some());
+        let together = Evidence { overlap: 10, ..evidence(0.8, 60, 0.75) };
+        assert!(gate.judge(&together).is_none(), "ten that miss together are one miss");
     }
 
     #[test]
