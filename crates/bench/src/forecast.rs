@@ -1,6 +1,7 @@
 //! Forecasts and the policies that use them, on recorded load, beside goals and baselines.
 
 mod accuracy;
+mod adversary;
 mod chance;
 mod costs;
 mod speed;
@@ -38,6 +39,7 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
         speed: speed::measure()?,
         accuracy: accuracy::measure(&traces)?,
         costs: costs::measure(&traces)?,
+        worst: adversary::measure(&traces)?,
         traces: traces.iter().map(|trace| trace.name.clone()).collect(),
     };
     let text = tell::text(&found);

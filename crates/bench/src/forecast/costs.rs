@@ -75,9 +75,8 @@ fn cell(kappa: f64, start_up_s: f64, all: &[Vec<&Score>]) -> Cell {
         over.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, String::new()))
     };
     let means = |scores: &Vec<&Score>| {
-        let mean = |of: &dyn Fn(&Score) -> f64| {
-            scores.iter().map(|own| of(own)).sum::<f64>() / scores.len() as f64
-        };
+        let mean =
+            |of: &dyn Fn(&Score) -> f64| scores.iter().map(|own| of(own)).sum::<f64>() / scores.len() as f64;
         Means {
             late: mean(&|own| 100.0 * own.late_request_share),
             over: mean(&|own| 100.0 * own.slack / (1.0 - own.slack)),

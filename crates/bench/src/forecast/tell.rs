@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::accuracy::Model;
+use super::adversary::Worst;
 use super::chance::Estimate;
 use super::costs::{Cell, HPA, Means, POLICIES};
 
@@ -10,6 +11,7 @@ use super::costs::{Cell, HPA, Means, POLICIES};
 pub(super) struct Found {
     pub(super) costs: Vec<Cell>,
     pub(super) accuracy: Vec<Model>,
+    pub(super) worst: Vec<Worst>,
     /// Mean time of an update and a forecast of the default ensemble, in seconds.
     pub(super) speed: f64,
     pub(super) traces: Vec<String>,
@@ -41,6 +43,8 @@ const WORST_GOAL: f64 = 1.05;
 const GAP_GOALS: [f64; 2] = [0.60, 0.40];
 /// At κ 10 and 30 s: late requests and time beyond need, in percent, and changes over the HPA's.
 const SHARE_GOALS: [f64; 3] = [1.0, 20.0, 1.5];
+/// The same where the forecast is bad.
+const ADVERSARY_GOAL: f64 = 1.10;
 /// Time for an update and a forecast, in seconds.
 const SPEED_GOAL: f64 = 1e-3;
 
@@ -56,6 +60,7 @@ pub(super) fn text(found: &Found) -> String {
     );
     costs(&mut text, &found.costs);
     safety(&mut text, &found.costs);
+    adversary(&mut text, &found.worst);
     accuracy(&mut text, &found.accuracy);
     let ensemble_ms = 1e3 * found.speed;
     let met = verdict(found.speed <= SPEED_GOAL);
@@ -140,6 +145,23 @@ fn safety(text: &mut String, cells: &[Cell]) {
             own.over,
             verdict(own.over <= over),
             verdict(times <= changes)
+        );
+    }
+}
+
+fn adversary(text: &mut String, all: &[Worst]) {
+    let _ = write!(
+        text,
+        "\n## Bad forecasts\n\nA model beside the loop that is wrong in this way, `predictive` deciding, at most 14 \
+         days of each trace: the worst cost over the HPA's (goal ≤ {ADVERSARY_GOAL:.2}), and decisions below the \
+         reactive rule's while it led.\n\n| κ | start-up | forecast | worst | on | below |\n|---|---|---|---|---|---|\n"
+    );
+    for one in all {
+        let met = verdict(one.ratio <= ADVERSARY_GOAL && one.below == 0);
+        let _ = writeln!(
+            text,
+            "| {} | {} s | {} | {:.3} ({met}) | {} | {} |",
+            one.kappa, one.start_up_s, one.name, one.ratio, one.on, one.below
         );
     }
 }
