@@ -99,6 +99,18 @@ async fn a_model_trained_twice_is_one_model_and_a_damaged_one_is_refused() {
     };
     assert!(models(&["promote", &id[..8]]).await.well().contains("shadow"));
     assert!(models(&["promote", &id[..8]]).await.well().contains("champion"));
+    // Another may take its place only with proof.
+    let known = bench.file("wave.csv");
+    let words = ["forecast", "train", known.to_str().unwrap(), "--model", "naive", "--subject", "web", "--bin", "10m"];
+    let words = words.map(str::to_owned).into_iter();
+    let words = words.chain(["-o", "json", "--store", first.to_str().unwrap()].map(str::to_owned));
+    let other = bench.finish(words).await.json()["id"].as_str().unwrap().to_owned();
+    assert!(models(&["promote", &other]).await.well().contains("shadow"));
+    let refused = models(&["promote", &other]).await;
+    assert!(refused.code() == Some(3) && refused.stderr.contains("--force"), "{refused:#?}");
+    let refused = models(&["promote", &other, "--on", known.to_str().unwrap()]).await;
+    assert!(refused.code() == Some(1) && refused.stderr.contains("0 forecasts"), "{refused:#?}");
+
     let shown = models(&["show", id, "-o", "json"]).await.json();
     assert_eq!((&shown["stage"], &shown["subject"]), (&"champion".into(), &"web".into()));
     assert!(shown["scores"].as_array().is_some_and(|scores| !scores.is_empty()), "{shown}");

@@ -3,6 +3,7 @@
 //! A model is what its data, its recipe and the code made it: their hash is its name, so the same
 //! training twice gives the same file, and a file that is not what its name says is refused.
 
+mod duel;
 mod evaluate;
 mod file;
 mod recipe;
@@ -11,6 +12,7 @@ mod store;
 mod timed;
 mod train;
 
+pub use duel::{Duel, duel};
 pub use evaluate::{Evaluation, csv_header, evaluate, on_grid};
 pub use file::{FileError, ModelFile};
 pub use recipe::{CODE_VERSION, ModelId, Recipe, RecipeError, data_hash, entries};

@@ -86,7 +86,8 @@ fn what_nobody_can_foresee_costs_at_most_two_percent_more() {
 #[test]
 fn what_can_be_foreseen_is_met_before_it_comes() {
     let minutes = |name: &str, values: Vec<f64>| {
-        let rows: String = values.iter().enumerate().map(|(at, value)| format!("{},{value:.2}\n", at * 60)).collect();
+        let rows: String =
+            values.iter().enumerate().map(|(at, value)| format!("{},{value:.2}\n", at * 60)).collect();
         Trace::read(name, &format!("time_s,value\n{rows}"), &Told::default()).expect("it is sound")
     };
     let ramp = (0..720_u32).map(|minute| 1_000.0 + 20.0 * f64::from(minute) + 4.0 * draw(minute)).collect();

@@ -40,7 +40,7 @@ pub(crate) enum Form {
 }
 
 /// Recorded load, and how to read it.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SeriesArgs {
     /// Length of a step, averaged from the trace's buckets [default: the bucket, at least 15s]
     #[arg(long, value_parser = span::parse, value_name = "TIME")]
@@ -236,7 +236,7 @@ pub(crate) enum ModelsCommand {
         id: String,
     },
     /// One stage further: candidate, shadow, champion; the champion before retires
-    Promote(ChangeArgs),
+    Promote(PromoteArgs),
     /// The champion of a subject retires, the one before decides again
     Rollback {
         /// What is forecast
@@ -264,4 +264,21 @@ pub(crate) struct ChangeArgs {
     /// Why, for the record
     #[arg(long, default_value = "by hand")]
     pub(crate) because: String,
+}
+
+/// Arguments of `forecast models promote`.
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArgs {
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    /// Readings that neither it nor the champion knows: it takes over if its forecasts of them are better
+    /// by more than luck (200 or more, Diebold-Mariano, p below 0.05) and cost no more
+    #[arg(long, value_name = "TRACE", conflicts_with = "force")]
+    pub(crate) on: Option<PathBuf>,
+    /// Steps ahead that both are compared at
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(crate) ahead: usize,
+    /// Without proof
+    #[arg(long)]
+    pub(crate) force: bool,
 }

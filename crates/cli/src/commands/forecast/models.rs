@@ -1,12 +1,12 @@
 //! `autoscale forecast models`: what is kept, who decides, and how it came to that.
 
-use ::models::{Store, StoreError, Stored};
+use ::models::{Stage, Store, StoreError, Stored, duel};
 use clock::Clock;
 use serde_json::{Value, json};
 
 use super::store;
-use crate::args::{Form, ModelsArgs, ModelsCommand};
-use crate::failure::{FAILED, NOT_FOUND, coded};
+use crate::args::{Form, ModelsArgs, ModelsCommand, PromoteArgs, SeriesArgs};
+use crate::failure::{FAILED, INVALID, NOT_FOUND, coded};
 use crate::output;
 
 /// Runs the command.
@@ -20,10 +20,11 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<()> {
         ModelsCommand::List | ModelsCommand::Kinds => list(&store, args.output),
         ModelsCommand::Show { id } => show(&store, id, args.output),
         ModelsCommand::History { subject } => history(&store, subject, args.output),
-        ModelsCommand::Promote(change) => {
-            let id = store.find(&change.id).map_err(refused)?.id;
-            let stage = store.promote(now, &id, &change.because).map_err(refused)?;
-            said(&format!("{id} is {stage}"))
+        ModelsCommand::Promote(args) => {
+            let model = store.find(&args.change.id).map_err(refused)?;
+            let because = because(&store, &model, args)?;
+            let stage = store.promote(now, &model.id, &because).map_err(refused)?;
+            said(&format!("{} is {stage}: {because}", model.id))
         }
         ModelsCommand::Rollback { subject, because } => {
             let back = store.rollback(now, subject, because).map_err(refused)?;
@@ -35,6 +36,33 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<()> {
             said(&format!("{id} is retired"))
         }
     }
+}
+
+/// Why it is promoted: whoever takes the place of a champion must have proven itself.
+fn because(store: &Store, model: &Stored, args: &PromoteArgs) -> anyhow::Result<String> {
+    let because = args.change.because.clone();
+    let champion = store.champion(&model.subject).map_err(refused)?;
+    let Some(champion) = champion.filter(|_| model.stage.next() == Some(Stage::Champion)) else {
+        return Ok(because);
+    };
+    if args.force {
+        return Ok(format!("{because}, without proof"));
+    }
+    let prove = "name readings that neither knows with --on TRACE, or say --force";
+    let Some(path) = &args.on else {
+        let error = anyhow::anyhow!("{} decides for {}: proof is needed", champion.id, model.subject);
+        return Err(coded(error, prove, INVALID));
+    };
+    let (file, mut challenger) = store.load(&model.id).map_err(refused)?;
+    let (_, mut before) = store.load(&champion.id).map_err(refused)?;
+    let grid = SeriesArgs { bin: Some(file.settings.step), ..SeriesArgs::default() };
+    let (_, series) = super::read(path, &grid)?;
+    let found = duel(challenger.as_mut(), before.as_mut(), &series, args.ahead.max(1));
+    if found.challenger_wins() {
+        return Ok(format!("{because}: {found}"));
+    }
+    let error = anyhow::anyhow!("{} is not proven to be better than {}: {found}", model.id, champion.id);
+    Err(coded(error, "at least 200 forecasts, p below 0.05 and no higher cost; or say --force", FAILED))
 }
 
 fn said(text: &str) -> anyhow::Result<()> {

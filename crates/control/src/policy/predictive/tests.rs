@@ -165,7 +165,6 @@ fn buffers_modes_and_the_maximum() {
     }
 }
 
-
 /// Moments from `from` seconds on at which the load came to need one more worker than before, and
 /// those at which that worker was ready.
 fn met_in_time(seconds: u32, from: f64, load: impl Fn(f64) -> f64) -> (u32, u32) {

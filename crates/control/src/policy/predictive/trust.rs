@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(gate.trust, Trust::Probation);
         gate.judge(&evidence(0.8, 60, 0.7)).unwrap();
         assert_eq!(gate.trust, Trust::Reactive, "70 % covered is no chance");
-        assert!(gate.judge(&evidence(0.8, 60, 0.84)).is_none(), "within three deviations, but not within two");
+        assert!(
+            gate.judge(&evidence(0.8, 60, 0.84)).is_none(),
+            "within three deviations, but not within two"
+        );
         assert!(gate.judge(&evidence(0.8, 60, 0.87)).is_some());
         let together = Evidence { overlap: 10, ..evidence(0.8, 60, 0.75) };
         assert!(gate.judge(&together).is_none(), "ten that miss together are one miss");
