@@ -29,8 +29,8 @@ pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, RequestArg
 pub(crate) use diagnose::{Complaint, DiagnoseArgs};
 pub(crate) use doctor::{DoctorArgs, DoctorCommand, DoctorSignalArgs};
 pub(crate) use forecast::{
-    EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, PromoteArgs, RecipeArgs,
-    ScoreArgs, SeriesArgs, TrainArgs,
+    EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, PromoteArgs,
+    RecipeArgs, ScoreArgs, SeriesArgs, TrainArgs,
 };
 pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
 pub(crate) use overload::{OFF, OverloadArgs, hedge_after, hedge_text};

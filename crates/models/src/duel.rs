@@ -75,12 +75,7 @@ pub fn duel(
 }
 
 /// The upper quantile after this reading, if the model did not know it yet.
-fn high(
-    model: &mut dyn Forecaster,
-    at: jiff::Timestamp,
-    sample: &Sample,
-    horizon: usize,
-) -> Option<f64> {
+fn high(model: &mut dyn Forecaster, at: jiff::Timestamp, sample: &Sample, horizon: usize) -> Option<f64> {
     let before = model.predict(&[horizon], &[LEVEL]).map(|forecast| forecast.origin);
     model.update(at, sample);
     let forecast = model.predict(&[horizon], &[LEVEL])?;
