@@ -53,13 +53,9 @@ pub fn duel(
     let highest = series.values().iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
     let workers = |value: f64| value.max(0.0) / highest.max(f64::MIN_POSITIVE) * PEAK_WORKERS;
     let (mut losses, mut costs, mut count) = ([Vec::new(), Vec::new()], [0.0; 2], 0.0_f64);
-    let both = [challenger, champion];
     for index in 0..series.len() {
         let (at, sample) = (series.at(index), series.sample(index));
-        let mut said = [None; 2];
-        for (said, model) in said.iter_mut().zip(both.iter_mut().map(|model| &mut **model)) {
-            *said = high(model, at, &sample, horizon);
-        }
+        let said = [high(challenger, at, &sample, horizon), high(champion, at, &sample, horizon)];
         let actual = series.values().get(index + horizon).copied().filter(|actual| actual.is_finite());
         let ([Some(own), Some(other)], Some(actual)) = (said, actual) else { continue };
         count += 1.0;

@@ -9,7 +9,7 @@ use models::{Evaluation, Recipe, evaluate, on_grid};
 use super::Trace;
 use super::chance::{Estimate, geometric, ratio_of};
 
-/// Who forecasts, beside the naive forecast.
+/// Who forecasts, beside the naive forecast; those that this build has not are left out.
 const MODELS: [&str; 8] = [
     "ensemble",
     "autoregressive",
@@ -41,7 +41,7 @@ pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Model>> {
         eprintln!("model {name}");
         Ok(model(name, &evaluations(name, traces, &series)?, &naive))
     };
-    MODELS.iter().map(one).collect()
+    MODELS.iter().filter(|name| ::forecast::entry(name).is_some()).map(one).collect()
 }
 
 fn series(trace: &Trace) -> anyhow::Result<Series> {

@@ -6,7 +6,7 @@ use super::chance::{Estimate, mean_of};
 use super::{KAPPAS, START_UPS, Trace};
 
 /// Who runs; the first two are ours, the third is what nobody may be much worse than.
-pub(super) const POLICIES: [&str; 5] = ["auto", "predictive", "hpa", "threshold", "hpa_tuned"];
+pub(super) const POLICIES: [&str; 4] = ["auto", "predictive", "hpa", "threshold"];
 /// The place of the HPA at 70 % among them.
 pub(super) const HPA: usize = 2;
 
