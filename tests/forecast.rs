@@ -101,19 +101,9 @@ async fn a_model_trained_twice_is_one_model_and_a_damaged_one_is_refused() {
     assert!(models(&["promote", &id[..8]]).await.well().contains("champion"));
     // Another may take its place only with proof.
     let known = bench.file("wave.csv");
-    let words = [
-        "forecast",
-        "train",
-        known.to_str().unwrap(),
-        "--model",
-        "naive",
-        "--subject",
-        "web",
-        "--bin",
-        "10m",
-    ];
-    let words = words.map(str::to_owned).into_iter();
-    let words = words.chain(["-o", "json", "--store", first.to_str().unwrap()].map(str::to_owned));
+    let kept = ["-o", "json", "--store", first.to_str().unwrap()];
+    let words = ["forecast", "train", known.to_str().unwrap(), "--model", "naive", "--subject", "web"];
+    let words = words.into_iter().chain(["--bin", "10m"]).chain(kept);
     let other = bench.finish(words).await.json()["id"].as_str().unwrap().to_owned();
     assert!(models(&["promote", &other]).await.well().contains("shadow"));
     let refused = models(&["promote", &other]).await;
