@@ -25,6 +25,9 @@ function number(value) {
   return value.toLocaleString("en", { maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3 });
 }
 
+// A line's or dot's colour; beyond the eighth they come again, dashed or hollow, the first being the optimum's.
+const tint = place => place < 8 ? `c${place}` : `c${1 + (place - 1) % 7} again`;
+
 // A step of 1, 2 or 5 times a power of ten that cuts `span` into about `parts`.
 function round(span, parts) {
   const power = 10 ** Math.floor(Math.log10(span / parts || 1));
@@ -58,7 +61,7 @@ class Plot {
 
   legend(parent) {
     const all = [...this.timeline.areas.map(series => [series, "area"]),
-      ...this.timeline.lines.map((series, place) => [series, `line c${place % 8}${series.reference ? " reference" : ""}`])];
+      ...this.timeline.lines.map((series, place) => [series, `line ${tint(place)}${series.reference ? " reference" : ""}`])];
     for (const [series, style] of all) {
       const button = make(parent, "button", { "aria-pressed": "true", title: "show or hide" });
       const key = shape(button, "svg", { viewBox: "0 0 26 10" });
@@ -90,7 +93,7 @@ class Plot {
     const highest = Math.max(...[...areas, ...lines].flatMap(series => series.values.filter(value => value !== null)),
       ...timeline.levels.map(level => level[1]), 0) || 1;
     const tick = round(highest, 5), top = Math.ceil(highest * 1.02 / tick) * tick;
-    const y = value => 8 + (1 - Math.min(value / top, 1)) * (this.bottom - 8);
+    const roof = 12 * unit, y = value => roof + (1 - Math.min(value / top, 1)) * (this.bottom - roof);
     for (let value = 0; value <= top + tick / 2; value += tick) {
       shape(svg, "path", { class: "axis", d: `M${this.left} ${y(value)}H${width - 6}` });
       shape(svg, "text", { x: this.left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value));
@@ -99,7 +102,7 @@ class Plot {
     for (const series of areas) shape(svg, "path", { class: "area", d: this.steps(series.values, y, this.bottom) });
     for (const series of lines) {
       const place = timeline.lines.indexOf(series);
-      shape(svg, "path", { class: `line c${place % 8}${series.reference ? " reference" : ""}`, d: this.steps(series.values, y) });
+      shape(svg, "path", { class: `line ${tint(place)}${series.reference ? " reference" : ""}`, d: this.steps(series.values, y) });
     }
     for (const [name, value] of timeline.levels) {
       shape(svg, "path", { class: "level", d: `M${this.left} ${y(value)}H${width - 6}` });
@@ -108,7 +111,7 @@ class Plot {
     strips.forEach((series, row) => {
       const from = this.bottom + (3 + 8 * row) * unit;
       const place = timeline.lines.indexOf(series);
-      shape(svg, "path", { class: `line c${place % 8}`, d: `M${this.left - 12 * unit} ${from + 3 * unit}H${this.left - 3}` });
+      shape(svg, "path", { class: `line ${tint(place)}`, d: `M${this.left - 12 * unit} ${from + 3 * unit}H${this.left - 3}` });
       series.wrong.forEach((share, column) => {
         if (share > 0) shape(svg, "rect", { class: "wrong", x: this.x(column), y: from, height: 6 * unit,
           width: Math.max(1, this.x(column + 1) - this.x(column)), "fill-opacity": 0.25 + 0.75 * share });

@@ -11,7 +11,7 @@ const MONEY = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-u
   ["money.worker_hour", "a worker-hour", 1, 4], ["money.per_month", "a month", 1, 2], ["money.kg_co2e", "kg CO₂e in all"], ["money.kg_co2e_per_month", "kg CO₂e a month"]];
 const PARTS = [["detect_s", "detect, s"], ["decide_s", "decide, s"], ["start_s", "start, s"], ["ready_s", "ready, s"], ["slow_start_s", "slow start, s"]];
 const LEDGER = [["trace", "trace"], ["policy", "policy"], ["start_up_s", "start-up s"], ["episodes", "late scale-outs"], ...PARTS];
-const LATE = [["policy", "policy"], ["at_s", "at, s"], ["workers", "workers"], ["missing", "worker-s missing"], ...PARTS];
+const LATE = [["trace", "trace"], ["policy", "policy"], ["at_s", "at, s"], ["workers", "workers"], ["missing", "worker-s missing"], ...PARTS];
 
 // `hpa:target=60,tolerance=0.1` → its name and what was set.
 function settings(policy) {
@@ -94,36 +94,63 @@ function pareto(scores) {
   svg.replaceChildren();
   if (points.length === 0 || width === 0) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const widest = Math.max(...points.map(point => point.x), 0.05) * 1.15, highest = Math.max(...points.map(point => point.y)) * 1.05;
+  const widest = Math.max(...points.map(point => point.x), 0.05) * 1.1, highest = Math.max(...points.map(point => point.y)) * 1.08;
   const lowest = Math.min(...points.map(point => point.y), 1) * 0.95;
   const left = 50 * unit, bottom = height - 40 * unit;
-  const x = value => left + value / widest * (width - left - 10), y = value => 8 + (highest - value) / (highest - lowest) * (bottom - 8);
-  const across = round(widest, 6), up = round(highest - lowest, 7);
-  for (let value = 0; value <= widest; value += across) {
+  // The good ones lie close together beside few bad ones: roots and, over wide spans, logarithms part them.
+  const up = highest > 3 * lowest ? Math.log : value => value;
+  const x = value => left + Math.sqrt(value / widest) * (width - left - 10);
+  const y = value => 8 + (up(highest) - up(value)) / (up(highest) - up(lowest)) * (bottom - 8);
+  const across = ticks(0, widest, x, 50 * unit), levels = ticks(lowest, highest, y, 26 * unit);
+  for (const value of across) {
     shape(svg, "path", { class: "axis", d: `M${x(value)} 8V${bottom}` });
     shape(svg, "text", { x: x(value), y: bottom + 16 * unit, "text-anchor": "middle" }, number(value));
   }
-  for (let value = Math.ceil(lowest / up) * up; value <= highest; value += up) {
+  for (const value of levels) {
     shape(svg, "path", { class: "axis", d: `M${left} ${y(value)}H${width - 10}` });
     shape(svg, "text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value));
-  }
-  for (let total = Math.ceil(lowest / up) * up; total <= highest + widest; total += up) {
-    const [from, to] = [Math.max(0, total - highest), Math.min(widest, total - lowest)];
-    if (to > from) shape(svg, "path", { class: "total", d: `M${x(from)} ${y(total - from)}L${x(to)} ${y(total - to)}` });
+    const end = Math.min(widest, value - lowest), at = part => `${x(end * part)} ${y(value - end * part)}`;
+    if (end > 0) shape(svg, "path", { class: "total", d: `M${Array.from({ length: 33 }, (_, step) => at((step / 32) ** 2)).join("L")}` });
   }
   shape(svg, "text", { x: width - 10, y: height - 6, "text-anchor": "end" }, "price of lateness (κ × missing worker-seconds) ÷ optimum →");
   shape(svg, "text", { x: left + 6, y: 20 * unit }, "↑ worker-seconds paid for ÷ optimum");
   // The same colours as in the plot over time, where the optimum comes first.
-  const names = [...new Set(["optimal", ...points.map(point => point.name)])], taken = [];
-  for (const point of [...points].sort((one, other) => one.y - other.y)) {
-    shape(svg, "circle", { cx: x(point.x), cy: y(point.y), r: 5 * unit, class: `dot c${names.indexOf(point.name) % 8}` });
-    const end = x(point.x) > width * 0.75;
-    const place = { x: x(point.x) + (end ? -9 : 9) * unit, y: y(point.y) + 4 };
-    // A label that would cover another is moved up, and left out where there are too many.
-    while (taken.some(other => Math.abs(other.y - place.y) < 13 * unit && Math.abs(other.x - place.x) < 150 * unit)) place.y -= 13 * unit;
-    taken.push(place);
-    if (points.length <= 40 && place.y > 8) shape(svg, "text", { ...place, class: "name", "text-anchor": end ? "end" : "start" }, point.name);
+  const names = [...new Set(["optimal", ...points.map(point => point.name)])];
+  const taken = points.map(point => ({ left: x(point.x) - 5 * unit, top: y(point.y) - 5 * unit, wide: 10 * unit, high: 10 * unit }));
+  taken.push({ left, top: 0, wide: 270 * unit, high: 25 * unit });
+  for (const point of points) shape(svg, "circle", { cx: x(point.x), cy: y(point.y), r: 5 * unit, class: `dot ${tint(names.indexOf(point.name))}` });
+  if (points.length > 40) return;
+  for (const point of [...points].sort((one, other) => one.y - other.y)) label(svg, point.name, x(point.x), y(point.y), taken, width, bottom);
+}
+
+// Round numbers from `low` to `high` whose places are at least `gap` apart.
+function ticks(low, high, place, gap) {
+  const known = low > 0 ? [] : [0];
+  // The rounder, the earlier.
+  for (const factor of [1, 5, 2, 3, 7, 1.5]) for (let power = 5; power >= -4; power--) known.push(factor * 10 ** power);
+  const kept = [];
+  for (const value of known) {
+    if (value >= low && value <= high && kept.every(other => Math.abs(place(other) - place(value)) >= gap)) kept.push(value);
   }
+  return kept;
+}
+
+// A name beside its point: where it covers nothing, or not at all.
+function label(svg, name, x, y, taken, width, bottom) {
+  const text = shape(svg, "text", { class: "name" }, name), unit = rem() / 16;
+  const { width: wide, height: high } = text.getBBox();
+  const gap = 9 * unit;
+  const places = [];
+  for (const lift of [0, -0.8, 0.8, -1.6, 1.6, -2.4, 2.4]) {
+    places.push([x + gap, y + lift * high], [x - gap - wide, y + lift * high]);
+  }
+  const free = places.map(([left, middle]) => ({ left, top: middle - high / 2, wide, high })).find(box =>
+    box.left > 50 * unit && box.left + box.wide < width && box.top > 4 && box.top + box.high < bottom && taken.every(other =>
+      box.left >= other.left + other.wide || other.left >= box.left + box.wide || box.top >= other.top + other.high || other.top >= box.top + box.high));
+  if (!free) { text.remove(); return; }
+  text.setAttribute("x", free.left);
+  text.setAttribute("y", free.top + high * 0.78);
+  taken.push(free);
 }
 
 function scoreTable(scores) {
@@ -147,7 +174,9 @@ function ledger(scores) {
     return { ...score, episodes: score.lateness.episodes, ...Object.fromEntries(means) };
   }));
   const total = one => PARTS.reduce((sum, [key]) => sum + one[key], 0);
-  const all = late.flatMap(score => score.lateness.scale_outs.map(one => ({ policy: score.policy, ...one })));
+  // The optimum is late where that is cheaper: its own say nothing about what to mend.
+  const all = late.filter(score => score.policy !== "optimal")
+    .flatMap(score => score.lateness.scale_outs.map(one => ({ trace: score.trace, policy: score.policy, ...one })));
   rowTable("late-table", LATE, all.sort((one, other) => total(other) - total(one)).slice(0, 20));
 }
 
