@@ -8,18 +8,17 @@ use crate::output;
 
 /// One line a score, and the geometric mean of each policy where there are several traces.
 pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
-    let trace_width = widest(scores.iter().map(|score| score.trace.as_str()), "trace");
     let policy_width = widest(scores.iter().map(|score| score.policy.as_str()), "policy");
     output::line(&format!(
-        "{:trace_width$}  start-up  {:policy_width$}  cost/opt  waste   late  churn  late req  violated   p99 s  outs   ins  flaps/h",
-        "trace", "policy"
+        "{:policy_width$} cost/opt waste  late churn late req violated p99 s outs  ins flaps/h",
+        "policy"
     ));
+    let mut before = None;
     for score in scores {
+        heading(&mut before, score);
         let parts = score.cost_parts;
         output::line(&format!(
-            "{:trace_width$}  {:>8}  {:policy_width$}  {:8.3}  {:5.3}  {:5.3}  {:5.3}  {:7.3}%  {:7.3}%  {:>6}  {:4}  {:4}  {:7.2}",
-            score.trace,
-            seconds(score.start_up_s),
+            "{:policy_width$} {:8.3} {:5.3} {:5.3} {:5.3} {:7.3}% {:7.2}% {:>5} {:4} {:4} {:7.2}",
             score.policy,
             score.cost_ratio,
             parts.waste,
@@ -36,35 +35,43 @@ pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
     output::line("");
     output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best possible;");
     output::line("waste, late and churn are parts of it; violated: time with more load than workers for it");
-    money(scores, trace_width, policy_width);
+    money(scores, policy_width);
     if ledger {
-        lateness(scores, trace_width, policy_width);
+        lateness(scores, policy_width);
     }
     if traces > 1 {
         means(scores, policy_width);
     }
 }
 
+/// Says which trace and start-up delay the rows below it belong to, where that changes: with both in
+/// every row, a table would not fit a terminal.
+fn heading<'a>(before: &mut Option<(&'a str, u64)>, score: &'a Score) {
+    let now = (score.trace.as_str(), score.start_up_s.to_bits());
+    if before.replace(now) != Some(now) {
+        output::line(&format!("{}, start-up {}:", score.trace, seconds(score.start_up_s)));
+    }
+}
+
 /// What they cost in money, where there are prices.
-fn money(scores: &[Score], trace_width: usize, policy_width: usize) {
+fn money(scores: &[Score], policy_width: usize) {
     let known: Vec<(&Score, &Money)> =
         scores.iter().filter_map(|score| Some((score, score.money.as_ref()?))).collect();
     let Some((_, first)) = known.first() else { return };
     let currency = &first.currency;
     output::line("");
     output::line(&format!(
-        "{:trace_width$}  start-up  {:policy_width$}  {:>9}  {:>11}  {:>11}  kg CO2e/month",
-        "trace",
+        "{:policy_width$}  {:>9}  {:>11}  {:>11}  kg CO2e/month",
         "policy",
         format!("{currency} in all"),
         format!("{currency}/worker-h"),
         format!("{currency}/month"),
     ));
+    let mut before = None;
     for (score, money) in known {
+        heading(&mut before, score);
         output::line(&format!(
-            "{:trace_width$}  {:>8}  {:policy_width$}  {:9.2}  {:11.4}  {:11.2}  {:>13}",
-            score.trace,
-            seconds(score.start_up_s),
+            "{:policy_width$}  {:9.2}  {:11.4}  {:11.2}  {:>13}",
             score.policy,
             money.total,
             money.worker_hour,
@@ -80,17 +87,17 @@ fn money(scores: &[Score], trace_width: usize, policy_width: usize) {
 const TOLD_MAX: usize = 5;
 
 /// The lateness ledger.
-fn lateness(scores: &[Score], trace_width: usize, policy_width: usize) {
+fn lateness(scores: &[Score], policy_width: usize) {
     let parts = "late outs  detect  decide   start   ready  slow start";
     output::line("");
-    output::line(&format!("{:trace_width$}  start-up  {:policy_width$}  {parts}", "trace", "policy"));
+    output::line(&format!("{:policy_width$}  {parts}", "policy"));
+    let mut before = None;
     for score in scores {
+        heading(&mut before, score);
         let late = &score.lateness;
         let mean = |sum: f64| if late.episodes > 0 { sum / late.episodes as f64 } else { 0.0 };
         output::line(&format!(
-            "{:trace_width$}  {:>8}  {:policy_width$}  {:9}  {:4.0} s  {:4.0} s  {:4.0} s  {:4.0} s  {:8.0} s",
-            score.trace,
-            seconds(score.start_up_s),
+            "{:policy_width$}  {:9}  {:4.0} s  {:4.0} s  {:4.0} s  {:4.0} s  {:8.0} s",
             score.policy,
             late.episodes,
             mean(late.detect_s),
