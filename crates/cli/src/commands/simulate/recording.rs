@@ -15,6 +15,7 @@ use simulator::{Contestant, ContestantKind, Engine, Load, Scenario, Trace, des};
 use super::refused;
 use crate::commands::replay::open;
 use crate::failure::{FAILED, Hint};
+use crate::output;
 use crate::session::Recorded;
 
 /// How every SQLite file begins.
@@ -63,6 +64,11 @@ pub(crate) fn record(
     engine: &Engine,
 ) -> anyhow::Result<()> {
     let run = Run::new(trace, contestant, scenario, engine)?;
+    if let Some(size_mb) = run.size_mb().filter(|size_mb| *size_mb >= TOLD_FROM_MB) {
+        output::complain(&format!(
+            "warning: about {size_mb:.0} MB will be written; `--decide-every` with a longer time takes less"
+        ));
+    }
     let seed = if let Engine::Des { des, .. } = engine { des.seed } else { 0 };
     let writer = begin(path, &run.control, &contestant.name, seed)?;
     let mut last = Timestamp::UNIX_EPOCH;
@@ -88,7 +94,21 @@ pub(crate) struct Run {
     control: ControllerConfig,
 }
 
+/// What a turn takes in a run file without its workers, and a worker in it, in bytes; as measured.
+const TURN_BYTES: f64 = 1_500.0;
+const WORKER_BYTES: f64 = 300.0;
+/// From this size on, a run file's is told before it is written, in MB.
+const TOLD_FROM_MB: f64 = 300.0;
+
 impl Run {
+    /// How long its run file will about be, in MB; `None` on a load without a reading.
+    fn size_mb(&self) -> Option<f64> {
+        let (least, most) = self.load.needs()?;
+        let workers = f64::midpoint(f64::from(least), f64::from(most));
+        let turns = self.load.length().as_secs_f64() / self.scenario.decide_every.as_secs_f64();
+        Some(turns * (TURN_BYTES + WORKER_BYTES * workers) / 1e6)
+    }
+
     /// Checks everything, so that only the engine can refuse.
     pub(crate) fn new(
         trace: &Trace,
