@@ -74,6 +74,23 @@ pub(super) fn all(bytes: &[u8], class: u8) -> bool {
     bytes.iter().all(|&byte| is(byte, class))
 }
 
+/// The same of [`VALUE`], which most bytes of a head are judged by: eight at a time.
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let is_clean = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        // The top bit of a byte is set where it is below a space; or, with a byte before it that is so,
+        // perhaps; or where it is DEL.
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let deletes = (word ^ (ONES * 0x7f)).wrapping_sub(ONES) & !(word ^ (ONES * 0x7f));
+        (controls | deletes) & TOPS == 0
+    };
+    // A tab looks like a control, and may stand here.
+    words.iter().all(|word| is_clean(word) || all(word, VALUE)) && all(rest, VALUE)
+}
+
 /// Whether `bytes` are a token.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && all(bytes, TOKEN)
@@ -110,5 +127,32 @@ pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|&byte| !is(byte, TOKEN))?;
     let (name, value) = (&line[..colon], &line[colon..]);
     let value = value.strip_prefix(b":")?;
-    (!name.is_empty() && all(value, VALUE)).then(|| (name, trim(value)))
+    (!name.is_empty() && is_value(value)).then(|| (name, trim(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_at_a_time_are_judged_as_one_by_one(
+            bytes in proptest::collection::vec(prop_oneof![8 => 0x20..0x7e_u8, 1 => any::<u8>()], 0..40),
+        ) {
+            prop_assert_eq!(is_value(&bytes), all(&bytes, VALUE));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_judged_alike_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for place in 0..9 {
+                let mut bytes = [b'a'; 9];
+                bytes[place] = byte;
+                assert_eq!(is_value(&bytes), all(&bytes, VALUE), "{byte:#x} at {place}");
+            }
+        }
+    }
 }
