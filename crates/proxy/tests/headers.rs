@@ -257,6 +257,25 @@ async fn a_body_that_nobody_read_is_skipped() {
     }
 }
 
+/// But one that goes on and on does.
+#[tokio::test]
+async fn a_long_body_that_nobody_read_is_cut() {
+    let worker = Worker::start(|mut conversation: Conversation| async move {
+        conversation.head().await.unwrap();
+        conversation.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await;
+        conversation.hang().await;
+    })
+    .await;
+    let balancer = Balancer::before(&[&worker]);
+    let mut client = balancer.connect().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000000\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 401);
+    let more = vec![b'x'; 64 * 1024];
+    let sent =
+        async { while tokio::io::AsyncWriteExt::write_all(&mut client.stream, &more).await.is_ok() {} };
+    soon("closed on", sent).await;
+}
+
 #[tokio::test]
 async fn trailers_pass_both_ways() {
     let worker = Worker::start(|mut conversation| async move {

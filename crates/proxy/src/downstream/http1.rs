@@ -301,8 +301,8 @@ impl Conversation {
     /// Reads what is left of a request that was answered before all of it was read.
     async fn skip_body(&mut self) -> After {
         if !self.connection.is_over() {
+            let mut left = LINGER_BYTES_MAX;
             let skip = poll_fn(|cx| {
-                let mut left = LINGER_BYTES_MAX;
                 while let Some(frame) = ready!(self.connection.poll_body(cx)) {
                     let length = frame.ok().map(|frame| frame.data_ref().map_or(0, Bytes::len));
                     match length.and_then(|length| left.checked_sub(length)) {
