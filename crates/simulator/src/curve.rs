@@ -2,7 +2,7 @@
 //! the run is.
 
 use crate::load::Load;
-use crate::number::{count, index, seconds};
+use crate::number::{ROUNDING, count, index, seconds};
 use crate::tally::Stretch;
 
 /// Load and supply over the scored time, summed up in columns of equal width.
@@ -77,7 +77,7 @@ impl Curve {
             column.load_max = column.load_max.max(load);
             column.ready += ready * length_s;
             column.billed += existing * length_s;
-            if load > ready {
+            if load - ready > ROUNDING {
                 column.violation_s += length_s;
                 column.late += (load - ready) * length_s;
             }

@@ -4,12 +4,15 @@
 /// would be the limit.
 pub(crate) const WORKERS_MAX: u32 = 100_000;
 
+/// A load that passes a whole number by less than this, in workers, only does so by rounding.
+pub(crate) const ROUNDING: f64 = 1e-9;
+
 /// Smallest number of workers that carries `load`, which is in workers.
 ///
 /// A load that passes a whole number only by rounding in the last digits is that whole number.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the range before")]
 pub(crate) fn workers_for(load: f64) -> u32 {
-    count_up(load - 1e-9).min(u64::from(WORKERS_MAX)) as u32
+    count_up(load - ROUNDING).min(u64::from(WORKERS_MAX)) as u32
 }
 
 /// Seconds as whole milliseconds; `None` for what is negative, no number or beyond 100,000 years.

@@ -7,7 +7,7 @@ use control::virtual_pool::flow::Served;
 use crate::curve::Curve;
 use crate::latency::Responses;
 use crate::load::Load;
-use crate::number::count;
+use crate::number::{ROUNDING, count};
 use crate::price::Bill;
 use crate::scenario::Scenario;
 use lateness::Episode;
@@ -120,7 +120,7 @@ impl Tally {
             bill.enter(from_ms, from_ms + count(length_s * 1e3), existing);
         }
         let missing = load - ready;
-        if missing > 0.0 {
+        if missing > ROUNDING {
             self.late += missing * length_s;
             self.violation_s += length_s;
             self.violate(from_ms, from_ms + count(length_s * 1e3), missing * length_s);
