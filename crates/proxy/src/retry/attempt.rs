@@ -196,6 +196,11 @@ async fn hold(exchange: &mut Exchange, patience: Duration, thread: &Thread) -> R
                 if whole.is_empty() && exchange.is_end_stream() {
                     return Ok(bytes);
                 }
+                if whole.is_empty() {
+                    // Room for all of it at once: growing would copy it again and again.
+                    let left = exchange.size_hint().exact().and_then(|left| usize::try_from(left).ok());
+                    whole.reserve(bytes.len() + left.unwrap_or_default());
+                }
                 whole.extend_from_slice(&bytes);
             }
             Some(Err(_)) => {
