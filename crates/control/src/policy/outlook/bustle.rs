@@ -23,18 +23,30 @@ const POINTS: usize = 7;
 const CHANCE: f64 = 0.5;
 /// Relative deviation that is not worth reckoning with.
 const NEGLIGIBLE: f64 = 0.02;
+/// The 95th percentile of response times over the median, at most: an exponential law has 4.3. What is
+/// far above is a machine that stalls, and then requests in flight tell of that and not of arrivals.
+const TAIL_MAX: f64 = 10.0;
 
 /// Rates of moments over the mean of their slots.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bustle {
     ratios: VecDeque<f64>,
     in_flight: VecDeque<f64>,
+    /// The last ratio and its requests in flight, until the next window tells how they fared.
+    held: Option<(f64, f64)>,
     factors: Vec<f64>,
 }
 
 impl Bustle {
     pub(super) fn observe(&mut self, window: &Window) {
         let Some(latency) = window.latency else { return };
+        let held = self.held.take();
+        if latency.p95.as_secs_f64() > TAIL_MAX * latency.p50.as_secs_f64() {
+            return;
+        }
+        if let Some((ratio, in_flight)) = held {
+            self.keep(ratio, in_flight);
+        }
         let rate = window.rate_per_second();
         if window.in_flight < IN_FLIGHT_MIN || rate <= 0.0 {
             return;
@@ -45,8 +57,13 @@ impl Bustle {
         if response_s <= 0.0 {
             return;
         }
-        self.ratios.push_back(f64::from(window.in_flight) / response_s / rate);
-        self.in_flight.push_back(f64::from(window.in_flight));
+        let in_flight = f64::from(window.in_flight);
+        self.held = Some((in_flight / response_s / rate, in_flight));
+    }
+
+    fn keep(&mut self, ratio: f64, in_flight: f64) {
+        self.ratios.push_back(ratio);
+        self.in_flight.push_back(in_flight);
         if self.ratios.len() > KEPT {
             self.ratios.pop_front();
             self.in_flight.pop_front();
@@ -125,5 +142,20 @@ mod tests {
         let factors = bustle.factors();
         assert!((factors.iter().sum::<f64>() / factors.len() as f64 - 1.0).abs() < 0.15, "{factors:?}");
         assert!(factors[6] > 2.0 && factors[0] < 0.7, "{factors:?}");
+    }
+
+    #[test]
+    fn a_machine_that_stalls_is_no_burst() {
+        let mut bustle = Bustle::default();
+        for index in 0..240 {
+            // Of four windows one ends in a stall, and the next answers those that waited.
+            let mut window = slot(if index % 4 == 0 { 8.0 } else { 1.0 });
+            if let Some(latency) = window.latency.as_mut().filter(|_| index % 4 == 1) {
+                latency.p95 = latency.p50 * 50;
+            }
+            bustle.observe(&window);
+        }
+        bustle.settle();
+        assert_eq!(bustle.factors(), [1.0]);
     }
 }
