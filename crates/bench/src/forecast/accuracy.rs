@@ -93,10 +93,22 @@ fn model(name: &'static str, own: &[Evaluation], naive: &[Evaluation]) -> Model 
     Model {
         name,
         relative_mae: horizons.iter().map(|horizon| ratio_of(&over(*horizon, error))).collect(),
-        relative_loss_90: horizons.iter().map(|horizon| ratio_of(&over(*horizon, loss))).collect(),
+        relative_loss_90: horizons
+            .iter()
+            .map(|horizon| to_normal(own, *horizon, ratio_of(&over(*horizon, loss))))
+            .collect(),
         coverage_90: horizons.iter().map(|horizon| covered(*horizon)).collect(),
         fit_s: own.iter().map(|one| one.fit_time.as_secs_f64()).fold(0.0, f64::max),
         predict_s: geometric(&times),
         naive_wins: own.iter().flat_map(lost).collect(),
     }
+}
+
+/// The loss over that of the naive forecast with normal intervals, by which the goals are; how far luck
+/// reaches is taken from the ratio to the naive forecast whose intervals are calibrated, as ours are.
+fn to_normal(own: &[Evaluation], horizon: usize, calibrated: Estimate) -> Estimate {
+    let scores = own.iter().flat_map(|one| &one.summary.horizons).filter(|score| score.horizon == horizon);
+    let value = geometric(&scores.map(|score| score.relative_loss_90).collect::<Vec<_>>());
+    let scale = value / calibrated.value;
+    Estimate { value, low: calibrated.low * scale, high: calibrated.high * scale }
 }

@@ -20,7 +20,7 @@ type Bend = fn(&[f64]) -> f64;
 
 /// All of them.
 const BENDS: [(&str, Bend); 6] = [
-    ("shuffled", |past| past[past.len().wrapping_mul(2_654_435_761) % past.len()]),
+    ("shuffled", |past| past[(past.len().wrapping_mul(2_654_435_761) >> 7) % past.len()]),
     ("half", |past| 0.5 * last(past)),
     ("twice", |past| 2.0 * last(past)),
     ("ten times", |past| 10.0 * last(past)),

@@ -169,8 +169,8 @@ fn adversary(text: &mut String, all: &[Worst]) {
 fn accuracy(text: &mut String, models: &[Model]) {
     text.push_str(
         "\n## Errors over those of the naive forecast\n\nMean absolute error and loss at the 0.9 quantile, 1, 5 \
-         and 15 steps ahead; share of outcomes at or below the 0.9 quantile (goal 0.88 to 0.92).\n\n\
-         | | error | | | loss | | | covered | fit, longest | update and forecast |\n\
+         and 15 steps ahead (the loss over that of a naive forecast with normal intervals); share of outcomes at or below the 0.9 quantile (goal 0.88 to 0.92).\n\n\
+         | | error | | | loss | | | covered | fit, longest trace | update and forecast |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
     );
     for model in models {
