@@ -70,12 +70,16 @@ fn a_forecast_is_found_by_a_later_turn_and_only_once() {
 #[test]
 fn a_model_that_hangs_delays_nobody_and_its_queue_is_bounded() {
     let (release, hold) = mpsc::channel::<()>();
+    let (hangs, hanging) = mpsc::channel();
     let forecasting = start(move |_| {
+        let _ = hangs.send(());
         let _ = hold.recv();
     });
+    forecasting.tell(moment(0), Some(1.0));
+    hanging.recv_timeout(Duration::from_secs(60)).unwrap();
     // Ten thousand turns go by while the model hangs in the first: were one to wait for it, this
     // test would never end.
-    for second in 0..10_000 {
+    for second in 1..10_000 {
         forecasting.tell(moment(second), Some(1.0));
         assert!(forecasting.take().is_none());
     }
