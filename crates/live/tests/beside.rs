@@ -70,9 +70,9 @@ fn a_forecast_is_found_by_a_later_turn_and_only_once() {
 #[test]
 fn a_model_that_hangs_delays_nobody_and_its_queue_is_bounded() {
     let (release, hold) = mpsc::channel::<()>();
-    let (hangs, hanging) = mpsc::channel();
+    let (hangs, hanging) = mpsc::sync_channel(1);
     let forecasting = start(move |_| {
-        let _ = hangs.send(());
+        let _ = hangs.try_send(());
         let _ = hold.recv();
     });
     forecasting.tell(moment(0), Some(1.0));
