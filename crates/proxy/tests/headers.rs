@@ -239,15 +239,20 @@ async fn interim_answers_are_passed_on() {
     assert_eq!(old.answer().await.body, "done");
 }
 
-/// What was answered before all of it was read does not cost the connection.
-#[tokio::test]
-async fn a_body_that_nobody_read_is_skipped() {
-    let worker = Worker::start(|mut conversation: Conversation| async move {
+/// Answers as soon as it has a head, and reads nothing of the body.
+async fn refusing_unread() -> Worker {
+    Worker::start(|mut conversation: Conversation| async move {
         conversation.head().await.unwrap();
         conversation.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await;
         conversation.hang().await;
     })
-    .await;
+    .await
+}
+
+/// What was answered before all of it was read does not cost the connection.
+#[tokio::test]
+async fn a_body_that_nobody_read_is_skipped() {
+    let worker = refusing_unread().await;
     let balancer = Balancer::before(&[&worker]);
     let mut client = balancer.connect().await;
     for _ in 0..2 {
@@ -260,12 +265,7 @@ async fn a_body_that_nobody_read_is_skipped() {
 /// But one that goes on and on does.
 #[tokio::test]
 async fn a_long_body_that_nobody_read_is_cut() {
-    let worker = Worker::start(|mut conversation: Conversation| async move {
-        conversation.head().await.unwrap();
-        conversation.send("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await;
-        conversation.hang().await;
-    })
-    .await;
+    let worker = refusing_unread().await;
     let balancer = Balancer::before(&[&worker]);
     let mut client = balancer.connect().await;
     client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000000\r\n\r\n").await;

@@ -1,8 +1,8 @@
 //! The fields that a client sees of those that a worker sent; kept as the lines they came as.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
 
 use super::is_hop_by_hop;
 use crate::lines::put_field;
@@ -31,21 +31,15 @@ impl Fields {
         &self.lines
     }
 
-    /// As another version of HTTP says them.
-    pub(crate) fn into_map(self, version: Version) -> HeaderMap {
-        let mut fields = strict::fields(&Bytes::from(self.lines));
-        if version >= Version::HTTP_2 {
-            // RFC 9113, 8.2.2: of a change of protocol, which does not happen there.
-            fields.remove(http::header::CONNECTION);
-            fields.remove(http::header::UPGRADE);
-        }
-        fields
+    /// As HTTP/2 says them.
+    pub(crate) fn into_map(self) -> HeaderMap {
+        strict::fields(&Bytes::from(self.lines))
     }
 }
 
 /// The fields of a worker's answer.
 pub(crate) fn answer(head: &AnswerParts, request_id: &HeaderValue) -> Fields {
-    let mut fields = carry_over(head);
+    let mut fields = interim(head);
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         fields.put("connection", b"upgrade");
     }
@@ -55,20 +49,15 @@ pub(crate) fn answer(head: &AnswerParts, request_id: &HeaderValue) -> Fields {
     fields
 }
 
-/// The fields of an interim answer.
+/// The fields that pass as they came: all there is of an interim answer.
 pub(crate) fn interim(head: &AnswerParts) -> Fields {
-    carry_over(head)
-}
-
-/// Copies the fields that pass.
-fn carry_over(head: &AnswerParts) -> Fields {
     let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
     // RFC 9110, 8.6: must not be there. Or it was how the worker framed the body; ours is another
     // connection's framing.
     let drops_length =
         head.is_chunked || head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
     let nominated = if head.nominates { nominated(head) } else { Vec::new() };
-    let lines = Vec::with_capacity(head.text().len() + ADDED_BYTES_EXPECTED);
+    let lines = Vec::with_capacity(head.lines().len() + ADDED_BYTES_EXPECTED);
     let mut fields = Fields { lines, ..Fields::default() };
     for (name, line) in head.fields() {
         match name.len() {
@@ -94,7 +83,7 @@ fn carry_over(head: &AnswerParts) -> Fields {
 
 /// The fields that the worker's `Connection` names.
 fn nominated(head: &AnswerParts) -> Vec<HeaderName> {
-    super::nominated(&strict::fields(&head.text().slice(head.fields_at()..)))
+    super::nominated(&strict::fields(head.lines()))
 }
 
 #[cfg(test)]
@@ -138,7 +127,7 @@ mod tests {
             fields.lines,
             text.split_once("OK\r\n").unwrap().1.strip_suffix("\r\n").unwrap().as_bytes()
         );
-        let map = fields.into_map(Version::HTTP_2);
+        let map = fields.into_map();
         assert_eq!((map.len(), &map["date"]), (5, &HeaderValue::from_static("now")), "{map:?}");
         assert_eq!(map.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
     }

@@ -31,26 +31,18 @@ pub(crate) struct AnswerParts {
     /// `Connection` names fields that go no further.
     pub(crate) nominates: bool,
     pub(crate) is_chunked: bool,
-    /// All of it.
-    text: Bytes,
-    /// Where its first field begins.
-    fields_at: usize,
+    lines: Bytes,
 }
 
 impl AnswerParts {
-    /// The head as it came, which has been judged.
-    pub(crate) fn text(&self) -> &Bytes {
-        &self.text
-    }
-
-    /// Where in it the first field begins.
-    pub(crate) fn fields_at(&self) -> usize {
-        self.fields_at
+    /// The fields' lines as they came, judged, and the empty one behind them.
+    pub(crate) fn lines(&self) -> &Bytes {
+        &self.lines
     }
 
     /// Each field's name, and its line with its end.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = &self.text[self.fields_at..];
+        let mut rest = &self.lines[..];
         std::iter::from_fn(move || {
             let (line, behind) = rest.split_at(memchr::memchr(b'\n', rest)? + 1);
             rest = behind;
@@ -144,7 +136,7 @@ fn head(text: Bytes, said: AnswerSaid, length: Option<u64>) -> AnswerParts {
         && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason);
     let reason = is_odd.then(|| text.slice_ref(reason));
     let AnswerSaid { nominates, is_chunked, .. } = said;
-    AnswerParts { status, reason, length, nominates, is_chunked, fields_at: line_end + 1, text }
+    AnswerParts { status, reason, length, nominates, is_chunked, lines: text.slice(line_end + 1..) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
-use http::{Response, StatusCode, Version};
+use http::{Response, StatusCode};
 use hyper::body::Body;
 
 use super::Respond;
@@ -22,7 +22,7 @@ use crate::serve::Thread;
 pub(super) fn interim(hint: Hint) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = hint.status;
-    *response.headers_mut() = hint.fields.into_map(Version::HTTP_2);
+    *response.headers_mut() = hint.fields.into_map();
     response
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn send(thread: &Thread, respond: &RefCell<Respond>, reply: Rep
     let Reply { status, fields, body, .. } = reply;
     let mut head = Response::new(());
     *head.status_mut() = status;
-    *head.headers_mut() = fields.into_map(Version::HTTP_2);
+    *head.headers_mut() = fields.into_map();
     let is_bodiless = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let length =
         body.size_hint().exact().filter(|length| if is_bodiless { is_head && *length > 0 } else { true });
@@ -47,18 +47,19 @@ pub(super) async fn send(thread: &Thread, respond: &RefCell<Respond>, reply: Rep
         return;
     }
     let config = thread.config();
-    let mut outflow = Outflow { stream, body, piece: Bytes::new(), is_blocked: false };
-    let mut patience = Patience::new(thread.clock, config.send_timeout);
+    let mut outflow = Outflow { stream, body, piece: Bytes::new(), patience: None };
     poll_fn(|cx| {
-        if outflow.poll(cx, &mut patience).is_ready() {
+        if outflow.poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if outflow.is_blocked {
-            ready!(patience.poll_over(cx, config.send_timeout));
-            outflow.stream.send_reset(Reason::CANCEL);
-            return Poll::Ready(());
+        if !outflow.is_blocked() {
+            outflow.patience = None;
+            return Poll::Pending;
         }
-        Poll::Pending
+        let begin = || Patience::new(thread.clock, config.send_timeout);
+        ready!(outflow.patience.get_or_insert_with(begin).poll_over(cx, config.send_timeout));
+        outflow.stream.send_reset(Reason::CANCEL);
+        Poll::Ready(())
     })
     .await;
 }
@@ -69,13 +70,18 @@ struct Outflow {
     body: AnswerBody,
     /// For which the client has not had room yet.
     piece: Bytes,
-    /// Whether it has none.
-    is_blocked: bool,
+    /// With the client while it has none.
+    patience: Option<Patience>,
 }
 
 impl Outflow {
+    /// Whether it waits for the client, and not for the worker.
+    fn is_blocked(&self) -> bool {
+        !self.piece.is_empty()
+    }
+
     /// Sends on; ready when it is over, one way or the other.
-    fn poll(&mut self, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.stream.poll_reset(cx).is_ready() {
                 return Poll::Ready(());
@@ -83,7 +89,7 @@ impl Outflow {
             while !self.piece.is_empty() {
                 match self.poll_room(cx) {
                     Poll::Ready(Some(room)) => {
-                        self.is_blocked = false;
+                        self.patience = None;
                         let part = self.piece.split_to(room.min(self.piece.len()));
                         let ends = self.piece.is_empty() && self.body.is_end_stream();
                         if self.stream.send_data(part, ends).is_err() || ends {
@@ -91,12 +97,7 @@ impl Outflow {
                         }
                     }
                     Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Pending => {
-                        if !std::mem::replace(&mut self.is_blocked, true) {
-                            patience.begin();
-                        }
-                        return Poll::Pending;
-                    }
+                    Poll::Pending => return Poll::Pending,
                 }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
