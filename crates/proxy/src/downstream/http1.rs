@@ -126,11 +126,10 @@ impl Conversation {
     fn new(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Self {
         let config = thread.config();
         let limits = Limits { head_bytes: config.head_bytes_max };
-        let shortest = config.header_timeout.min(config.send_timeout).min(config.idle_timeout);
         Self {
             client: Rc::new(Client::new(peer)),
             connection: Rc::new(Connection::new(stream, limits)),
-            patience: Patience::new(thread.clock, shortest.min(REST_AFTER)),
+            patience: Patience::new(thread.clock, REST_AFTER),
             stopping: Box::pin(thread.stopping.clone().cancelled_owned()),
             thread: Rc::clone(thread),
         }
@@ -160,7 +159,7 @@ impl Conversation {
             if !stop_asked && self.stopping.as_mut().poll(cx).is_ready() {
                 stop_asked = true;
                 // Nothing else keeps the thread.
-                self.patience.begin_exactly(rest::grace(&self.thread, false));
+                self.patience.begin();
             }
             if stop_asked {
                 ready!(self.patience.poll_over(cx, rest::grace(&self.thread, false)));

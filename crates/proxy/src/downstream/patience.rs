@@ -6,27 +6,23 @@ use std::time::Duration;
 
 use clock::{Clock, Timer};
 
-/// Looking at the time more often would cost more than it gains; and a time-out comes at most so
-/// much too late.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// No time-out is so short that it may be looked for without a pause.
-const LOOK_EVERY_MIN: Duration = Duration::from_millis(1);
-
-/// The timer is not set for each thing that is waited for, but looks now and then at how long it has
-/// been going on: most are over long before.
+/// The timer is not set for each thing that is waited for, as most are over long before: where one
+/// must end sooner than the timer, the timer is brought forward; where it may take longer, the timer
+/// goes off once for nothing and is set to its end.
 #[derive(Debug)]
 pub(super) struct Patience {
     clock: Clock,
     timer: Timer,
-    look_every: Duration,
+    /// When the timer goes off, as uptime.
+    alarm_at: Duration,
     since: Duration,
 }
 
 impl Patience {
-    /// `shortest` is the shortest of the time-outs.
-    pub(super) fn new(clock: Clock, shortest: Duration) -> Self {
-        let look_every = shortest.clamp(LOOK_EVERY_MIN, LOOK_EVERY);
-        Self { clock, timer: clock.timer(look_every), look_every, since: clock.uptime() }
+    /// Something begins that is allowed to take so long.
+    pub(super) fn new(clock: Clock, allowed: Duration) -> Self {
+        let since = clock.uptime();
+        Self { clock, timer: clock.timer(allowed), alarm_at: since + allowed, since }
     }
 
     /// Something else begins.
@@ -34,22 +30,24 @@ impl Patience {
         self.since = self.clock.uptime();
     }
 
-    /// The same, of what is awaited to its end: that is noticed then, and not a little later.
-    pub(super) fn begin_exactly(&mut self, length: Duration) {
-        self.begin();
-        self.timer.set(length);
-    }
-
     /// Ready once it takes this long.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>, allowed: Duration) -> Poll<()> {
+        let end = self.since.saturating_add(allowed);
+        if self.alarm_at > end {
+            self.set(end);
+        }
         while Pin::new(&mut self.timer).poll(cx).is_ready() {
-            let left = allowed.saturating_sub(self.clock.uptime().saturating_sub(self.since));
-            if left.is_zero() {
+            if self.clock.uptime() >= end {
                 return Poll::Ready(());
             }
-            self.timer.set(left.min(self.look_every));
+            self.set(end);
         }
         Poll::Pending
+    }
+
+    fn set(&mut self, end: Duration) {
+        self.alarm_at = end;
+        self.timer.set(end.saturating_sub(self.clock.uptime()));
     }
 }
 
@@ -67,7 +65,11 @@ mod tests {
             patience.begin();
             std::future::poll_fn(|cx| patience.poll_over(cx, allowed)).await;
             let took = clock.uptime() - begun;
-            assert!(took >= allowed && took <= allowed + short, "{took:?} for {allowed:?}");
+            // The runtime's timers go by whole milliseconds.
+            assert!(
+                took >= allowed && took <= allowed + Duration::from_millis(2),
+                "{took:?} for {allowed:?}"
+            );
         }
     }
 }

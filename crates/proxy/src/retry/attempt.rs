@@ -116,18 +116,22 @@ async fn answer(
     watched: Option<&Backend>,
 ) -> Result<AnswerParts, Unanswered> {
     let patience = thread.config().first_byte_timeout;
+    // Somebody's slow body must not wake us for nothing: without probes to heed, the end is the next look.
+    let look_every = if watched.is_some() { LOOK_EVERY.min(patience) } else { patience };
+    exchange.look_within(thread.clock, look_every);
     std::future::poll_fn(|cx| {
         let hint = |interim: AnswerParts| asker.hint(&interim);
         if let Poll::Ready(answer) = exchange.poll_head(cx, hint) {
             return Poll::Ready(answer.map_err(Unanswered::Broken));
         }
-        while exchange.poll_look(thread.clock, LOOK_EVERY.min(patience), cx).is_ready() {
+        while exchange.poll_look(cx).is_ready() {
             if watched.is_some_and(Backend::is_given_up) {
                 let cause = "fails its probes with the request unanswered".to_owned();
                 return Poll::Ready(Err(Unanswered::Given(Fault::Broke(cause))));
             }
             let waited = thread.clock.now().duration_since(progress.moved_at.get());
-            if Duration::try_from(waited).is_ok_and(|waited| waited >= patience) {
+            let left = patience.saturating_sub(Duration::try_from(waited).unwrap_or_default());
+            if left.is_zero() {
                 let slow = if progress.starved.get() {
                     Fault::Client(super::body_too_slow())
                 } else {
@@ -135,6 +139,7 @@ async fn answer(
                 };
                 return Poll::Ready(Err(Unanswered::Given(slow)));
             }
+            exchange.look_in(look_every.min(left));
         }
         Poll::Pending
     })

@@ -202,12 +202,29 @@ impl Exchange {
         }
     }
 
-    /// Ready as often as `every`, but sooner the first time.
-    pub(crate) fn poll_look(&mut self, clock: Clock, every: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.link.timer.get_or_insert_with(|| clock.timer(every));
-        ready!(Pin::new(&mut *timer).poll(cx));
-        timer.set(every);
-        Poll::Ready(())
+    /// Has [`Self::poll_look`] be ready in so long, or sooner.
+    pub(crate) fn look_within(&mut self, clock: Clock, length: Duration) {
+        match &mut self.link.timer {
+            Some((timer, last)) if *last > length => {
+                timer.set(length);
+                *last = length;
+            }
+            Some(_) => {}
+            None => self.link.timer = Some((clock.timer(length), length)),
+        }
+    }
+
+    /// Has [`Self::poll_look`] be ready in so long.
+    pub(crate) fn look_in(&mut self, length: Duration) {
+        if let Some((timer, last)) = &mut self.link.timer {
+            timer.set(length);
+            *last = length;
+        }
+    }
+
+    /// Ready when it is time to look how long the worker takes.
+    pub(crate) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.timer.as_mut().map_or(Poll::Pending, |(timer, _)| Pin::new(timer).poll(cx))
     }
 
     /// The body again, of which nothing was sent.

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use clock::Timer;
@@ -62,8 +63,9 @@ pub(crate) struct Link {
     /// Where requests are put together; empty between them.
     pub(super) outbox: Vec<u8>,
     wall: Option<Wall>,
-    /// The last request's: each looks at the time as often, so it need not be set for each.
-    pub(super) timer: Option<Timer>,
+    /// The last request's, and to what length it was set: the next mostly waits as long, so that it
+    /// need not be set for each.
+    pub(super) timer: Option<(Timer, Duration)>,
 }
 
 impl std::fmt::Debug for Link {
