@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::HeaderValue;
 use jiff::Timestamp;
 use traffic::{Arrival, Outcome, WorkerId};
 
 use crate::access_log::{AccessLog, Asked, Line};
 use crate::refusal::Refusal;
+use crate::request::Request;
 use crate::retry::Answer;
 use crate::serve::Thread;
 
@@ -58,9 +59,9 @@ impl Account {
     }
 
     /// What is asked for.
-    pub(crate) fn asked(&mut self, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) {
+    pub(crate) fn asked(&mut self, request: &Request) {
         if let Some(note) = &mut self.note {
-            note.line.asked = Some(Asked::of(method, uri, version, headers));
+            note.line.asked = Some(Asked::of(request));
         }
     }
 

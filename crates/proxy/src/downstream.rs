@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 use tokio::net::TcpStream;
 
 use crate::answer::Reply;
 use crate::body::Source;
 use crate::places::Place;
+use crate::request::Request;
 use crate::serve::Thread;
 use crate::strict::Fault;
 use crate::{forward, redirect};
@@ -116,9 +117,9 @@ pub(crate) async fn serve(thread: Rc<Thread>, tcp: TcpStream, ip: IpAddr, place:
 }
 
 /// Answers a request, however it came.
-async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Reply {
+async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request, source: Source) -> Reply {
     match client.service {
-        Service::Forward => forward::answer(thread, client, request).await,
+        Service::Forward => forward::answer(thread, client, request, source).await,
         Service::Redirect => redirect::answer(&thread, &request),
     }
 }

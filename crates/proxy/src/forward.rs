@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, StatusCode};
 use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Draw, Outcome};
@@ -15,6 +15,7 @@ use crate::body::{BodyFault, RequestBody, Source};
 use crate::downstream::Client;
 use crate::headers::{self, Fields, Head, Hop};
 use crate::refusal::Refusal;
+use crate::request::Request;
 use crate::retry::{self, Answer, Content, Failure};
 use crate::serve::Thread;
 use crate::strict;
@@ -26,16 +27,20 @@ mod timing;
 
 /// Answers a client's request; whatever happens, there is an answer. Dropped half way because the
 /// client is gone, it gives back all it holds.
-pub(crate) async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Request<Source>) -> Reply {
+pub(crate) async fn answer(
+    thread: Rc<Thread>,
+    client: Rc<Client>,
+    request: Request,
+    source: Source,
+) -> Reply {
     let mut account = Account::open(&thread, client.ip);
-    account.asked(request.method(), request.uri(), request.version(), request.headers());
-    if let Err(refusal) = admission::admit(&thread, &client, request.headers(), account.at()) {
+    account.asked(&request);
+    if let Err(refusal) = admission::admit(&thread, &client, &request.fields, account.at()) {
         return refuse(&thread, refusal, account, None);
     }
     let random = thread.random.borrow_mut().next_u64();
-    let stick_to = stickiness::wanted(&thread, request.headers());
+    let stick_to = stickiness::wanted(&thread, &request.fields);
     let draw = Draw { at: account.at(), random, key: client.key, stick_to };
-    let (parts, source) = request.into_parts();
     let hop = Hop {
         client: &client.address,
         forwarded_for: &client.forwarded_for,
@@ -44,7 +49,7 @@ pub(crate) async fn answer(thread: Rc<Thread>, client: Rc<Client>, request: Requ
         own_host: &thread.own_host,
         new_request_id: new_request_id(&thread.random),
     };
-    let head = match headers::forward(parts, hop) {
+    let head = match headers::forward(request, hop) {
         Ok(head) => head,
         Err(refusal) => return refuse(&thread, refusal, account, None),
     };

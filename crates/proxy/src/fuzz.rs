@@ -6,6 +6,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, Head
 use http::{HeaderMap, Request, Uri};
 
 use crate::edits::fuzz;
+use crate::fields::FieldLines;
 use crate::forward::stickiness;
 use crate::headers::{self, Hop};
 use crate::proxy_header::{self, Told};
@@ -94,7 +95,7 @@ fn check_forward(text: &[u8], is_trusted: bool) {
         own_host: &own_host,
         new_request_id: HeaderValue::from_static("new"),
     };
-    let Ok(head) = headers::forward(parts, hop) else { return };
+    let Ok(head) = headers::forward(parts.into(), hop) else { return };
     let after = &fields(&head.fields);
     assert!(one(after, "x-forwarded-for").ends_with(b"10.0.0.9"));
     assert!(one(after, VIA.as_str()).ends_with(b"autoscale"));
@@ -134,7 +135,7 @@ fn cookies_name_a_worker_or_none() {
         b"/\ncookie: autoscale_worker=; autoscale_worker=w1.1; ; =",
     ];
     fuzz("cookies", examples, WORDS, |text, _| {
-        if let Some(id) = stickiness::named(head(text).headers()) {
+        if let Some(id) = stickiness::named(&FieldLines::of(head(text).headers())) {
             assert_eq!(format!("w{}.{}", id.slot, id.run).parse(), Ok(id));
         }
     });

@@ -26,6 +26,7 @@ mod downstream;
 #[cfg(test)]
 #[path = "../../../tests/fuzz/edits.rs"]
 mod edits;
+mod fields;
 mod forward;
 #[cfg(test)]
 mod fuzz;
@@ -40,6 +41,7 @@ mod probe;
 mod proxy_header;
 mod redirect;
 mod refusal;
+mod request;
 mod retire;
 mod retry;
 mod serve;

@@ -1,11 +1,11 @@
 //! Plain HTTP where TLS is spoken: the same address, to be asked in TLS.
 
-use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::answer::Reply;
 use crate::refusal::Refusal;
+use crate::request::Request;
 use crate::serve::Thread;
 use crate::strict::Fault;
 
@@ -13,9 +13,9 @@ use crate::strict::Fault;
 const HTTPS_PORT: u16 = 443;
 
 /// Tells where the answer is. No worker sees the request, and it is not counted.
-pub(crate) fn answer<B>(thread: &Thread, request: &Request<B>) -> Reply {
-    let mut reply = moved(request.method()).into_reply();
-    let location = location(request.uri(), request.headers().get(HOST), thread.tls_port);
+pub(crate) fn answer(thread: &Thread, request: &Request) -> Reply {
+    let mut reply = moved(&request.method).into_reply();
+    let location = location(&request.uri, request.fields.get("host"), thread.tls_port);
     if let Some(location) = location.filter(|_| reply.status == StatusCode::PERMANENT_REDIRECT) {
         reply.fields.put("location", location.as_bytes());
     }
@@ -37,8 +37,8 @@ fn moved(method: &Method) -> Refusal {
     Refusal::bad_request("https_only", "only https is spoken here; send this to the same address with https")
 }
 
-fn location(uri: &Uri, host: Option<&HeaderValue>, port: u16) -> Option<HeaderValue> {
-    let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+fn location(uri: &Uri, host: Option<&[u8]>, port: u16) -> Option<HeaderValue> {
+    let host = host.and_then(|host| Authority::try_from(host).ok());
     let authority = uri.authority().or(host.as_ref())?;
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let host = authority.host();
@@ -56,8 +56,8 @@ mod tests {
     #[test]
     fn the_same_address_with_another_scheme() {
         let at = |uri: &str, host: &'static str, port| {
-            let host = HeaderValue::from_static(host);
-            location(&uri.parse().unwrap(), Some(&host), port).map(|value| value.to_str().unwrap().to_owned())
+            location(&uri.parse().unwrap(), Some(host.as_bytes()), port)
+                .map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(at("/a?b", "shop.test:8080", 443), Some("https://shop.test/a?b".into()));
         assert_eq!(at("/", "[::1]:80", 8443), Some("https://[::1]:8443/".into()));

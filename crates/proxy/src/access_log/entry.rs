@@ -4,16 +4,17 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderValue, Method, Uri, Version};
 use jiff::Timestamp;
 use serde::Serialize;
 use traffic::WorkerId;
 
+use crate::request::Request;
+
 /// Longest text of a client in an entry: an address line of a browser fits.
 const TEXT_BYTES_MAX: usize = 2_048;
 
-/// One request, as cheap to fill in as can be: nothing is copied or formatted.
+/// One request, as cheap to fill in as can be: little is copied, nothing formatted.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) at: Timestamp,
@@ -44,13 +45,14 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn of(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
+        let field = |name| HeaderValue::from_bytes(request.fields.get(name)?).ok();
         Self {
-            method: method.clone(),
-            uri: uri.clone(),
-            version,
-            referer: headers.get(REFERER).cloned(),
-            user_agent: headers.get(USER_AGENT).cloned(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            version: request.version,
+            referer: field("referer"),
+            user_agent: field("user-agent"),
         }
     }
 }
@@ -211,14 +213,18 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::FieldLines;
 
     #[test]
     fn a_line_in_both_formats() {
-        let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_bytes(b"a\"b\xff").unwrap());
-        let uri = "/x?y=1".parse().unwrap();
+        let request = Request {
+            method: Method::GET,
+            uri: "/x?y=1".parse().unwrap(),
+            version: Version::HTTP_11,
+            fields: FieldLines::new(b"User-Agent: a\"b\xff\r\n".to_vec().into()),
+        };
         let line = Line {
-            asked: Some(Asked::of(&Method::GET, &uri, Version::HTTP_11, &headers)),
+            asked: Some(Asked::of(&request)),
             request_id: Some(HeaderValue::from_static("abc")),
             worker: Some(WorkerId { slot: 1, run: 3 }),
             attempts: 2,

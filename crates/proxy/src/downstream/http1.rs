@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use hyper::body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -19,6 +18,7 @@ use super::patience::Patience;
 use super::{Client, Peer, Stream, rest};
 use crate::answer::{AnswerBody, Reply};
 use crate::body::Source;
+use crate::request::Request;
 use crate::serve::Thread;
 use crate::strict::{Fault, Limits};
 use crate::tunnel;
@@ -72,7 +72,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
     let mut conversation = Conversation::new(thread, stream, peer);
     loop {
         let next = match conversation.next().await {
-            Next::Head(head) => conversation.exchange(*head).await,
+            Next::Head(request) => conversation.exchange(*request).await,
             Next::Fault(fault) => conversation.refuse(fault).await,
             Next::Rest => return conversation.connection.into_stream(),
             Next::End => After::Close,
@@ -96,7 +96,7 @@ async fn exchanges(thread: &Rc<Thread>, stream: Stream, peer: &Rc<Peer>) -> Opti
 
 /// What came where a request was awaited.
 enum Next {
-    Head(Box<Parts>),
+    Head(Box<Request>),
     Fault(Fault),
     /// Nothing for a while.
     Rest,
@@ -174,10 +174,10 @@ impl Conversation {
     }
 
     /// Has a request answered.
-    async fn exchange(&mut self, head: Parts) -> After {
-        self.client.asker.begin(head.version == http::Version::HTTP_11);
-        let request = Request::from_parts(head, Source::Http1(Rc::clone(&self.connection)));
-        let answering = super::answer(Rc::clone(&self.thread), Rc::clone(&self.client), request);
+    async fn exchange(&mut self, request: Request) -> After {
+        self.client.asker.begin(request.version == http::Version::HTTP_11);
+        let source = Source::Http1(Rc::clone(&self.connection));
+        let answering = super::answer(Rc::clone(&self.thread), Rc::clone(&self.client), request, source);
         let reply = {
             let mut answering = std::pin::pin!(answering);
             let mut has_ended = false;

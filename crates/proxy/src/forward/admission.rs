@@ -1,9 +1,10 @@
 //! Who may ask, and how often.
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
 
 use crate::downstream::Client;
+use crate::fields::FieldLines;
 use crate::refusal::Refusal;
 use crate::serve::Thread;
 
@@ -11,7 +12,7 @@ use crate::serve::Thread;
 pub(super) fn admit(
     thread: &Thread,
     client: &Client,
-    headers: &HeaderMap,
+    fields: &FieldLines,
     at: Timestamp,
 ) -> Result<(), Refusal> {
     if !thread.config().allows(client.ip) {
@@ -22,8 +23,8 @@ pub(super) fn admit(
     let Some(rates) = &settings.rates else { return Ok(()) };
     // Behind a trusted proxy, whoever it names last is who asks.
     let named = || {
-        let list = headers.get_all("x-forwarded-for").iter().next_back()?;
-        list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+        let list = fields.get_all("x-forwarded-for").last()?;
+        std::str::from_utf8(list).ok()?.rsplit(',').next()?.trim().parse().ok()
     };
     let who = client.is_trusted.then(named).flatten().unwrap_or(client.ip);
     rates.lock().take(who, at).map_err(|wait| {

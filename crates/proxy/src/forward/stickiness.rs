@@ -1,8 +1,8 @@
 //! The cookie that keeps a browser with its worker.
 
-use http::header::{COOKIE, HeaderMap};
 use traffic::WorkerId;
 
+use crate::fields::FieldLines;
 use crate::headers::Fields;
 use crate::serve::Thread;
 
@@ -10,13 +10,13 @@ use crate::serve::Thread;
 const NAME: &str = "autoscale_worker";
 
 /// The worker that the client was with, where the algorithm cares.
-pub(super) fn wanted(thread: &Thread, headers: &HeaderMap) -> Option<WorkerId> {
-    thread.pool.is_sticky().then(|| named(headers)).flatten()
+pub(super) fn wanted(thread: &Thread, fields: &FieldLines) -> Option<WorkerId> {
+    thread.pool.is_sticky().then(|| named(fields)).flatten()
 }
 
 /// The worker that a cookie names.
-pub(crate) fn named(headers: &HeaderMap) -> Option<WorkerId> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+pub(crate) fn named(fields: &FieldLines) -> Option<WorkerId> {
+    let cookies = fields.get_all("cookie").filter_map(|value| std::str::from_utf8(value).ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == NAME)?.1.parse().ok()
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 
-use super::is_hop_by_hop;
+use super::{is_hop_by_hop, is_nominated, nominated};
 use crate::lines::put_field;
 use crate::strict;
 use crate::upstream::AnswerParts;
@@ -56,34 +56,29 @@ pub(crate) fn interim(head: &AnswerParts) -> Fields {
     // connection's framing.
     let drops_length =
         head.is_chunked || head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
-    let nominated = if head.nominates { nominated(head) } else { Vec::new() };
-    let lines = Vec::with_capacity(head.lines().len() + ADDED_BYTES_EXPECTED);
+    let nominated = if head.nominates { nominated(&head.fields) } else { Vec::new() };
+    let lines = Vec::with_capacity(head.fields.bytes().len() + ADDED_BYTES_EXPECTED);
     let mut fields = Fields { lines, ..Fields::default() };
-    for (name, line) in head.fields() {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"date") => fields.has_date = true,
-            7 if switches && name.eq_ignore_ascii_case(b"upgrade") => {}
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+    for field in head.fields.iter() {
+        match field.name().len() {
+            4 if field.is("date") => fields.has_date = true,
+            7 if switches && field.is("upgrade") => {}
+            14 if field.is("content-length") => {
                 if drops_length {
                     continue;
                 }
                 fields.has_length = true;
             }
-            _ if is_hop_by_hop(name) => continue,
+            _ if is_hop_by_hop(field.name()) => continue,
             _ => {}
         }
-        if nominated.iter().any(|other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes())) {
+        if is_nominated(&nominated, field.name()) {
             continue;
         }
-        fields.has_request_id |= name.len() == 12 && name.eq_ignore_ascii_case(b"x-request-id");
-        fields.lines.extend_from_slice(line);
+        fields.has_request_id |= field.name().len() == 12 && field.is("x-request-id");
+        fields.lines.extend_from_slice(field.line());
     }
     fields
-}
-
-/// The fields that the worker's `Connection` names.
-fn nominated(head: &AnswerParts) -> Vec<HeaderName> {
-    super::nominated(&strict::fields(head.lines()))
 }
 
 #[cfg(test)]

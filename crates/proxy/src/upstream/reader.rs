@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
+use crate::fields::FieldLines;
 use crate::strict::{self, AnswerHead, AnswerSaid, Fault, Limits, Pieces};
 
 /// A worker's answers' heads, in bytes: what it sends in cookies and policies fits.
@@ -31,26 +32,7 @@ pub(crate) struct AnswerParts {
     /// `Connection` names fields that go no further.
     pub(crate) nominates: bool,
     pub(crate) is_chunked: bool,
-    lines: Bytes,
-}
-
-impl AnswerParts {
-    /// The fields' lines as they came, judged, and the empty one behind them.
-    pub(crate) fn lines(&self) -> &Bytes {
-        &self.lines
-    }
-
-    /// Each field's name, and its line with its end.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = &self.lines[..];
-        std::iter::from_fn(move || {
-            let (line, behind) = rest.split_at(memchr::memchr(b'\n', rest)? + 1);
-            rest = behind;
-            // The empty line at the end has no name.
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            Some((&line[..colon], line))
-        })
-    }
+    pub(crate) fields: FieldLines,
 }
 
 /// Reads one answer after the other.
@@ -136,7 +118,8 @@ fn head(text: Bytes, said: AnswerSaid, length: Option<u64>) -> AnswerParts {
         && status.canonical_reason().is_none_or(|usual| usual.as_bytes() != reason);
     let reason = is_odd.then(|| text.slice_ref(reason));
     let AnswerSaid { nominates, is_chunked, .. } = said;
-    AnswerParts { status, reason, length, nominates, is_chunked, lines: text.slice(line_end + 1..) }
+    let fields = FieldLines::new(text.slice(line_end + 1..));
+    AnswerParts { status, reason, length, nominates, is_chunked, fields }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
-use http::request::Parts;
 use hyper::body::Frame;
 use tokio::io::AsyncWrite;
 
@@ -15,6 +14,7 @@ use super::head;
 use crate::body::BodyFault;
 use crate::downstream::Stream;
 use crate::gather::gather;
+use crate::request::Request;
 use crate::strict::{Fault, Limits, Piece, Pieces, RequestHead, Said};
 
 /// What may be read ahead of a request that is not over, so that its client's going is noticed.
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Wire {
 /// What came where a request was awaited.
 #[derive(Debug)]
 pub(super) enum Received {
-    Head(Box<Parts>),
+    Head(Box<Request>),
     /// No request, but something that must be answered.
     Fault(Fault),
     /// The client has ended its side, or is gone.
@@ -91,7 +91,7 @@ impl Connection {
                     let said = wire.pieces.head().said();
                     wire.owes_continue = said.awaits_continue && !said.is_http_1_0 && !wire.pieces.is_over();
                     return Poll::Ready(match head::parse(text, said.is_http_1_0) {
-                        Ok(parts) => Received::Head(Box::new(parts)),
+                        Ok(request) => Received::Head(Box::new(request)),
                         Err(fault) => Received::Fault(wire.fail(fault)),
                     });
                 }

@@ -1,36 +1,35 @@
 //! A request's head, made of its text.
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request, Uri, Version};
+use http::{Method, Uri, Version};
 
-use crate::strict::{self, BAD_TARGET, Fault};
+use crate::fields::FieldLines;
+use crate::request::Request;
+use crate::strict::{BAD_TARGET, Fault};
 
 /// Makes a head of its text, which has been judged.
 ///
 /// # Errors
 /// When the target is one that no URI can be.
-pub(crate) fn parse(mut text: Bytes, is_http_1_0: bool) -> Result<Parts, Fault> {
+pub(crate) fn parse(mut text: Bytes, is_http_1_0: bool) -> Result<Request, Fault> {
     // Empty lines may stand before it.
     let _ = text.split_to(text.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or_default());
+    let line_end = memchr::memchr(b'\n', &text).map_or(text.len(), |end| end + 1);
+    let fields = FieldLines::new(text.slice(line_end..));
     let mut words = text.split(|byte| matches!(byte, b' ' | b'\r'));
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let bad_target = |_| BAD_TARGET;
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = Method::from_bytes(method).map_err(|_| BAD_TARGET)?;
-    let line_end = memchr::memchr(b'\n', &text).map_or(text.len(), |end| end + 1);
-    parts.headers = strict::fields(&text.slice(line_end..));
-    parts.version = if is_http_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    parts.uri = match server_of(&parts.method, target) {
+    let method = Method::from_bytes(method).map_err(|_| BAD_TARGET)?;
+    let version = if is_http_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    match server_of(&method, target) {
         // RFC 9112, 3.2.4: the last proxy asks about the server as a whole.
         Some(host) => {
-            parts.headers.insert(HOST, HeaderValue::from_bytes(host).map_err(|_| BAD_TARGET)?);
-            Uri::from_static("*")
+            Ok(Request { fields: fields.with("host", host), method, uri: Uri::from_static("*"), version })
         }
-        None => Uri::from_maybe_shared(text.slice_ref(target)).map_err(bad_target)?,
-    };
-    Ok(parts)
+        None => {
+            let uri = Uri::from_maybe_shared(text.slice_ref(target)).map_err(|_| BAD_TARGET)?;
+            Ok(Request { method, uri, version, fields })
+        }
+    }
 }
 
 /// The host that `OPTIONS` asks about if its target is a URI without a path.
@@ -47,7 +46,7 @@ fn server_of<'a>(method: &Method, target: &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn read(text: &'static str) -> Parts {
+    fn read(text: &'static str) -> Request {
         parse(Bytes::from_static(text.as_bytes()), false).unwrap()
     }
 
@@ -55,18 +54,19 @@ mod tests {
     fn a_head_is_what_its_text_says() {
         let head = read("\r\nPUT /a?b HTTP/1.1\r\nHost: a\r\nX-A:1\r\nx-a: \t2 \r\n\r\n");
         assert_eq!((head.method, head.uri.to_string()), (Method::PUT, "/a?b".to_owned()));
-        assert_eq!(head.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
-        assert_eq!(head.headers["host"], "a");
+        assert_eq!(head.fields.get_all("x-a").collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(head.fields.get("host"), Some(&b"a"[..]));
     }
 
     #[test]
     fn options_of_a_server_has_an_asterisk() {
         let asked = |text| {
             let head = read(text);
-            (head.uri.to_string(), head.headers["host"].clone())
+            let hosts: Vec<_> = head.fields.get_all("host").map(<[u8]>::escape_ascii).collect();
+            assert_eq!(hosts.len(), 1);
+            (head.uri.to_string(), hosts[0].to_string())
         };
-        let own = HeaderValue::from_static("a");
-        let other = HeaderValue::from_static("b.test:81");
+        let (own, other) = ("a".to_owned(), "b.test:81".to_owned());
         assert_eq!(asked("OPTIONS http://b.test:81 HTTP/1.1\r\nHost: a\r\n\r\n"), ("*".into(), other));
         assert_eq!(asked("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), ("*".into(), own.clone()));
         assert_eq!(asked("OPTIONS http://b.test/ HTTP/1.1\r\nHost: a\r\n\r\n").0, "http://b.test/");

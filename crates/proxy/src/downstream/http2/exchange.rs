@@ -31,9 +31,10 @@ pub(super) async fn carry(
     let reply = match strict::http2::settle(&mut parts, !inflow.is_over()) {
         Err(fault) => Some(crate::downstream::refuse(&thread, &client, fault)),
         Ok(()) => {
-            let request = Request::from_parts(parts, Source::Http2(Box::new(inflow)));
-            let mut answering =
-                std::pin::pin!(crate::downstream::answer(Rc::clone(&thread), Rc::clone(&client), request));
+            let source = Source::Http2(Box::new(inflow));
+            let answering =
+                crate::downstream::answer(Rc::clone(&thread), Rc::clone(&client), parts.into(), source);
+            let mut answering = std::pin::pin!(answering);
             poll_fn(|cx| {
                 let answered = answering.as_mut().poll(cx);
                 let mut respond = respond.borrow_mut();
