@@ -39,7 +39,7 @@ pub use fleet::status::{Exit, FleetStatus, State, Transition};
 pub use fleet::victim::Victims;
 pub use observation::{
     Command, ForecastSeen, History, MetricSeen, Observation, PastRecommendation, Reading, ScaleEvent,
-    ScaleTo, SlowInputs, WorkerSeen,
+    ScaleTo, SlowInputs, WorkerSeen, Workers,
 };
 pub use policy::spec::{PRESETS, PolicySpec, Preset};
 pub use policy::{ConfigError, POLICIES, Policy, PolicyConfig, Recommendation};

@@ -46,7 +46,7 @@ pub(crate) fn pool(at_seconds: f64, cpu_percent: &[f64]) -> Observation {
         at,
         traffic: Some(window()),
         fleet: FleetStatus { desired: ready, ready, ..FleetStatus::default() },
-        workers,
+        workers: workers.into(),
         signals: [("host_cpu".to_owned(), Reading { value: 20.0, at })].into(),
         transitions: Vec::new(),
         commands: Vec::new(),

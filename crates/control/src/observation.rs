@@ -4,6 +4,7 @@
 //! product says.
 
 mod slow;
+mod workers;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use traffic::{Address, Version, Window, WorkerId};
 use crate::controller::ControllerConfig;
 use crate::fleet::status::{FleetStatus, State, Transition};
 pub use crate::observation::slow::{ForecastSeen, SlowInputs};
+pub use crate::observation::workers::Workers;
 
 /// One turn's input. Equal observations in equal order give equal decisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub struct Observation {
     /// The pool in numbers.
     pub fleet: FleetStatus,
     /// Every worker, in order of slot.
-    pub workers: Vec<WorkerSeen>,
+    pub workers: Workers,
     /// Other readings by name, such as `host_cpu`.
     #[serde(default)]
     pub signals: BTreeMap<String, Reading>,

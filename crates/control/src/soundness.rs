@@ -10,6 +10,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -116,8 +117,10 @@ const WORKERS_TOLD_MAX: usize = 8;
 /// Judges readings, turn by turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Soundness {
-    /// In the order in which they were seen.
+    /// In the order in which they were seen; empty while all of them stand together.
     workers: Vec<(WorkerId, Stillness)>,
+    /// Those that have been alike: what holds for each of them.
+    together: Option<(Arc<[WorkerId]>, Stillness)>,
     named: BTreeMap<String, Stillness>,
     traffic: Traffic,
     /// Turns in a row that look like a fraction.
@@ -164,6 +167,10 @@ impl Soundness {
 
     fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
         let fraction = self.looks_like_a_fraction(seen).then_some((Fault::WrongUnit, FRACTION));
+        if self.judge_together(seen, fraction, verdicts) {
+            return;
+        }
+        self.part();
         let mut place = 0;
         for worker in &seen.workers {
             let Some(value) = worker.cpu_percent.filter(|_| worker.state == State::Ready) else { continue };
@@ -178,6 +185,52 @@ impl Soundness {
             }
         }
         self.workers.truncate(place);
+    }
+
+    /// Judges all workers at once, if they are alike and one entry can serve for all.
+    fn judge_together(
+        &mut self,
+        seen: &Observation,
+        fraction: Option<Found>,
+        verdicts: &mut Verdicts,
+    ) -> bool {
+        let Some((who, one)) = seen.workers.who().zip(seen.workers.alike()) else { return false };
+        let Some(value) = one.cpu_percent else { return false };
+        self.unite();
+        // Those who read something new all begin anew, whoever they are.
+        let Some((before, still)) = self
+            .together
+            .as_mut()
+            .filter(|(before, still)| !still.is_at(value) || Arc::ptr_eq(before, who) || before == who)
+        else {
+            return false;
+        };
+        if !Arc::ptr_eq(before, who) {
+            *before = Arc::clone(who);
+        }
+        still.see(value, seen.at, one.requests, &self.traffic);
+        let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
+        if let Some(found) = fault {
+            who.iter().for_each(|id| verdicts.drop_worker(*id, value, found));
+        }
+        true
+    }
+
+    /// One entry for all whose entries are the same.
+    fn unite(&mut self) {
+        if self.together.is_none()
+            && let Some((_, still)) = self.workers.first().copied()
+            && self.workers.iter().all(|(_, other)| *other == still)
+        {
+            self.together = Some((self.workers.drain(..).map(|(id, _)| id).collect(), still));
+        }
+    }
+
+    /// Each its own entry again.
+    fn part(&mut self) {
+        if let Some((who, still)) = self.together.take() {
+            self.workers.extend(who.iter().map(|id| (*id, still)));
+        }
     }
 
     fn judge_named(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
@@ -212,7 +265,7 @@ impl Soundness {
     /// Whether CPU has been between 0 and 1 for long, although every worker had work: then a source
     /// says 0.9 where it means 90 %.
     fn looks_like_a_fraction(&mut self, seen: &Observation) -> bool {
-        let mut values = seen.workers.iter().filter_map(|worker| worker.cpu_percent).peekable();
+        let mut values = seen.workers.kinds().iter().filter_map(|worker| worker.cpu_percent).peekable();
         let small = values.peek().is_some() && values.all(|value| value > 0.0 && value < 1.0);
         let busy = seen.traffic.as_ref().is_some_and(|window| {
             seen.fleet.ready > 0 && window.in_flight.saturating_add(window.queued) >= seen.fleet.ready

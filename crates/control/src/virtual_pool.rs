@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use traffic::{Version, WorkerId};
 
 use crate::fleet::status::{FleetStatus, State};
-use crate::observation::WorkerSeen;
+use crate::observation::{WorkerSeen, Workers};
 
 /// Virtual workers. As in [`crate::Fleet`], a scale-in first cancels workers that are not ready
 /// yet, the newest first, and then retires the newest ready ones.
 #[derive(Debug, Default)]
 pub struct VirtualPool {
     /// In order of slot; policies see this list.
-    pub seen: Vec<WorkerSeen>,
+    pub seen: Workers,
     /// What policies do not see of each of `seen`.
     marks: Vec<Mark>,
     /// When each draining worker is gone; ascending.
@@ -24,6 +24,8 @@ pub struct VirtualPool {
     /// Processes each slot has had.
     runs: Vec<u32>,
     ready: u32,
+    /// Nobody was ever to become ready later than this.
+    settled_ms: u64,
     /// The earliest time at which a worker becomes ready, where any is starting.
     next_ready_ms: Option<u64>,
     /// Workers launched in all.
@@ -90,6 +92,11 @@ impl VirtualPool {
             (Some(ready), Some(gone)) => Some(ready.min(gone)),
             (one, other) => one.or(other),
         }
+    }
+
+    /// Whether all workers were ready before then.
+    pub fn were_ready_before(&self, at_ms: u64) -> bool {
+        self.settled_ms < at_ms
     }
 
     /// What is known of each worker beyond what policies see, in the same order.
@@ -181,6 +188,7 @@ impl VirtualPool {
         } else {
             self.next_ready_ms = Some(self.next_ready_ms.map_or(ready_ms, |next| next.min(ready_ms)));
         }
+        self.settled_ms = self.settled_ms.max(ready_ms).max(now_ms);
         self.seen.insert(place, worker);
         self.marks.insert(place, Mark { ready_ms: ready_ms.max(now_ms), busy_s });
     }

@@ -134,7 +134,7 @@ fn go(policy: &str, turns: &[Turn], mut check: impl FnMut(&Observation, &Decisio
                 draining: count(State::Draining).expect("few workers"),
                 ..FleetStatus::default()
             },
-            workers,
+            workers: workers.into(),
             signals: signal.map(|value| ("host_cpu".to_owned(), Reading { value, at })).into_iter().collect(),
             transitions: Vec::new(),
             commands: Vec::new(),

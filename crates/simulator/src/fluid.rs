@@ -137,7 +137,7 @@ fn blank() -> Observation {
         at: moment(0),
         traffic: None,
         fleet: control::FleetStatus::default(),
-        workers: Vec::new(),
+        workers: control::Workers::default(),
         signals: std::collections::BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),
@@ -154,13 +154,17 @@ fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, readin
     std::mem::swap(&mut seen.workers, &mut pool.seen);
     seen.traffic = reading.as_ref().map(|reading| window(world, reading));
     let Some(reading) = reading else {
-        seen.workers.iter_mut().for_each(|worker| worker.cpu_percent = None);
+        seen.workers.read_cpu(None);
         return;
     };
     let delayed = reading.until_ms < world.now_ms;
     let percent = |share: f64| Some(100.0 * share.clamp(0.0, 1.0));
     let throughout = percent(reading.busy_s / reading.length_s);
     let throughout_until_ms = if delayed { reading.until_ms } else { reading.from_ms + 1 };
+    if pool.were_ready_before(throughout_until_ms) {
+        seen.workers.read_cpu(throughout);
+        return;
+    }
     for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {
         worker.cpu_percent = if mark.ready_ms < throughout_until_ms {
             throughout

@@ -100,7 +100,7 @@ mod tests {
                     at,
                     traffic: None,
                     fleet: FleetStatus { desired, ready: desired, ..FleetStatus::default() },
-                    workers: Vec::new(),
+                    workers: control::Workers::default(),
                     signals: [("host_cpu".to_owned(), Reading { value, at })].into(),
                     transitions: Vec::new(),
                     commands: Vec::new(),

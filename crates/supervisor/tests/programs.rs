@@ -20,7 +20,7 @@ fn seen(clock: Clock) -> Observation {
         at: clock.now(),
         traffic: None,
         fleet: FleetStatus { desired: 2, ready: 2, ..FleetStatus::default() },
-        workers: Vec::new(),
+        workers: control::Workers::default(),
         signals: std::collections::BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),

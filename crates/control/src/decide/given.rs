@@ -205,7 +205,7 @@ impl Given {
                 crashes: fleet.crashes,
             },
             signals: signals.collect(),
-            workers,
+            workers: workers.into(),
             transitions: self.transitions,
             commands: self.commands,
             // The pool was there before the first line; of its past nothing is known.

@@ -11,6 +11,9 @@ pub(super) fn limit(seen: &Observation, asked: u32) -> Option<Step> {
     if asked >= current {
         return None;
     }
+    if !seen.workers.kinds().iter().any(|worker| worker.protected) {
+        return None;
+    }
     let stays = seen.workers.iter().filter(|worker| worker.protected && worker.state != State::Draining);
     let protected = number::len(stays.count());
     let floor = protected.min(current);

@@ -171,10 +171,18 @@ fn each_ready(
     // Whole seconds settle nearly all cases, and cost next to nothing.
     let warm_up_s = i64::try_from(judge.warm_up.as_secs()).unwrap_or(i64::MAX / 2);
     let long_ago_s = seen.at.as_second() - warm_up_s - 1;
-    for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
+    let counted = |worker: &WorkerSeen| {
         let long_ready = worker.ready_at.is_some_and(|ready| ready.as_second() < long_ago_s);
         let value = read(worker).filter(|value| value.is_finite() && *value >= 0.0);
-        match value.filter(|_| long_ready || warm_up_left(seen.at, worker, judge) <= 0.0) {
+        value.filter(|_| long_ready || warm_up_left(seen.at, worker, judge) <= 0.0)
+    };
+    if let Some(value) = seen.workers.alike().and_then(counted) {
+        // Each by itself: a sum's last bits depend on how it was made.
+        (0..seen.workers.len()).for_each(|_| take(value));
+        return;
+    }
+    for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
+        match counted(worker) {
             Some(value) => take(value),
             None => excluded.push(leave_out(seen, worker, judge)),
         }

@@ -24,7 +24,7 @@ impl Traffic {
 }
 
 /// How long one reading has stood still, and what the traffic did meanwhile.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Stillness {
     bits: u64,
     readings: u32,
@@ -41,10 +41,15 @@ impl Stillness {
         self.taken != Some(taken)
     }
 
+    /// Whether this is what it reads already.
+    pub(super) fn is_at(&self, value: f64) -> bool {
+        self.readings > 0 && self.bits == value.to_bits()
+    }
+
     /// Takes note of a reading; `requests` are those that its worker has ended.
     pub(super) fn see(&mut self, value: f64, taken: Timestamp, requests: u64, traffic: &Traffic) {
-        let bits = value.to_bits();
-        if self.readings == 0 || self.bits != bits {
+        if !self.is_at(value) {
+            let bits = value.to_bits();
             let (least, most) = (traffic.rate.unwrap_or(f64::INFINITY), traffic.rate.unwrap_or(0.0));
             let requests = (requests, requests);
             *self = Self { bits, readings: 1, taken: Some(taken), least, most, requests };

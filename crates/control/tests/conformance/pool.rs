@@ -97,7 +97,7 @@ pub(crate) fn seen(at: f64, desired: u32, workers: Vec<WorkerSeen>) -> Observati
             backoff: count(State::Backoff),
             crashes: 0,
         },
-        workers,
+        workers: workers.into(),
         signals: std::collections::BTreeMap::new(),
         transitions: Vec::new(),
         commands: Vec::new(),

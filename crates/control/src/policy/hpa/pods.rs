@@ -46,6 +46,16 @@ struct Group {
 }
 
 impl Group {
+    /// All workers at once, where they are alike and the youngest of them counts.
+    fn of_alike(metric: &Metric, own: &Settings, seen: &Observation, one: &WorkerSeen) -> Option<Self> {
+        let (value, request, seen_as) = metric.read_whole(one);
+        let request = if metric.needs_request() { request? } else { request.unwrap_or(0.0) };
+        let Kind::Ready(value) = group(metric, own, seen, one, value, seen_as) else { return None };
+        let pods = number::len(seen.workers.len());
+        let all = |each: f64| i128::from(milli(each)) * i128::from(pods);
+        Some(Self { pods, value: all(value), request: all(request) })
+    }
+
     fn add(&mut self, value: i64, request: i64) {
         self.pods = self.pods.saturating_add(1);
         self.value += i128::from(value);
@@ -64,12 +74,12 @@ impl Group {
     fn ratio(self, target: Target) -> Option<(i128, f64)> {
         match target {
             Target::Utilization(percent) => {
-                let used = (self.value * 100).checked_div(self.request)?;
-                Some((used, used as f64 / percent as f64))
+                let used = number::quotient(self.value * 100, self.request)?;
+                Some((used, number::float(used) / percent as f64))
             }
             Target::AverageValue(target) | Target::Value(target) => {
-                let used = self.value.checked_div(i128::from(self.pods))?;
-                Some((used, used as f64 / target as f64))
+                let used = number::quotient(self.value, self.pods.into())?;
+                Some((used, number::float(used) / target as f64))
             }
         }
     }
@@ -91,8 +101,13 @@ impl Tally {
         seen: &Observation,
         excluded: &mut Vec<Excluded>,
     ) -> Option<Self> {
+        if let Some(one) = seen.workers.alike()
+            && let Some(ready) = Group::of_alike(metric, own, seen, one)
+        {
+            return Some(Self { ready, ..Self::default() });
+        }
         let mut tally = Self::default();
-        let needs_request = matches!(metric.target, Target::Utilization(_));
+        let needs_request = metric.needs_request();
         // Workers of one pool request alike: one that says nothing is taken to be as the others.
         let common = if needs_request {
             seen.workers.iter().find_map(|worker| metric.read_whole(worker).1)
@@ -131,7 +146,8 @@ impl Tally {
     ) -> Option<Proposal> {
         let (used, ratio) = self.ready.ratio(target)?;
         let raw = ratio * f64::from(self.ready.pods);
-        let value = if let Target::Utilization(_) = target { used as f64 } else { used as f64 / 1e3 };
+        let used = number::float(used);
+        let value = if let Target::Utilization(_) = target { used } else { used / 1e3 };
         let mut proposal = Proposal {
             missing: self.missing.pods,
             unready: self.unready.pods,
@@ -232,6 +248,10 @@ fn group(
 }
 
 impl Metric {
+    fn needs_request(&self) -> bool {
+        matches!(self.target, Target::Utilization(_))
+    }
+
     pub(super) fn is_cpu(&self) -> bool {
         matches!(&self.source, Source::Resource { name, .. } if name == "cpu")
     }

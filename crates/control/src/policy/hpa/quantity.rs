@@ -29,9 +29,7 @@ const SUFFIXES: [(&str, f64); 15] = [
 /// `value` in thousandths, rounded up as Kubernetes does; dust of binary fractions is not
 /// counted.
 pub(super) fn milli(value: f64) -> i64 {
-    let scaled = value * 1e3;
-    let nearest = scaled.round();
-    number::whole(if (scaled - nearest).abs() < 1e-6 { nearest } else { scaled.ceil() })
+    number::whole_up(value * 1e3, 1e-6)
 }
 
 impl Quantity {

@@ -106,7 +106,7 @@ fn observe(site: &mut Site, measured: Option<Measured>) -> Observation {
         at: site.moment(),
         traffic: measured.map(|measured| measured.sample.window),
         fleet: site.fleet.status(),
-        workers,
+        workers: workers.into(),
         signals: std::collections::BTreeMap::new(),
         transitions: site.fleet.take_transitions(),
         commands: Vec::new(),
