@@ -184,6 +184,24 @@ impl Controller {
         decision
     }
 
+    /// One turn whose reasons nobody reads: the number that [`decide`](Self::decide) would end with,
+    /// for simulations of years.
+    pub fn desired(&mut self, seen: &Observation) -> u32 {
+        let ordered = self.held.is_some() || self.paused.is_some() || self.boost.is_some();
+        if ordered || !seen.commands.is_empty() || !self.shadows.is_empty() {
+            return self.decide(seen).desired();
+        }
+        let (believed, _) = self.soundness.judge(seen);
+        let seen = believed.as_ref();
+        self.limits.observe(seen);
+        self.policy.observe(seen);
+        let (asked, meets) =
+            if self.is_due(seen.at) { self.policy.number(seen) } else { (seen.fleet.desired, Meets::Bounds) };
+        let desired = self.limits.number(seen, asked, meets);
+        self.limits.settled(seen, desired);
+        desired
+    }
+
     /// The order that stands in the policy's place, and until when.
     fn order(&self, current: u32) -> Option<(Step, Option<Timestamp>)> {
         if let Some(paused) = self.paused.as_ref().filter(|paused| !paused.scale_in_only) {

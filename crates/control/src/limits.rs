@@ -2,6 +2,7 @@
 //! flap budget → change in flight → paused scale-in → protected → boost → wake → bounds. Each speaks at
 //! most once.
 
+mod bend;
 pub mod bounds;
 pub mod flap_budget;
 pub mod in_flight;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::bend::{Bend, Listener, Nobody, Way, Why};
 use crate::decision::{Because, Blocked, Boost, Step};
 use crate::number;
 use crate::observation::{Observation, ScaleEvent};
@@ -58,15 +60,6 @@ pub struct Limited {
     pub steps: Vec<Step>,
     /// Limits that kept it from changing, with their ends.
     pub blocked_by: Vec<Blocked>,
-}
-
-impl Limited {
-    fn push(&mut self, seen: &Observation, step: Step, until: Option<Timestamp>) {
-        if step.replicas == seen.fleet.desired {
-            self.blocked_by.push(Blocked { by: step.rule.clone(), until, because: step.because.clone() });
-        }
-        self.steps.push(step);
-    }
 }
 
 /// The limits of one pool.
@@ -136,40 +129,37 @@ impl Limits {
 
     /// Runs `asked` through the limits that it meets. Call [`Limits::settled`] with the outcome.
     pub(crate) fn apply(&mut self, seen: &Observation, asked: u32, meets: Meets) -> Limited {
-        let mut out = Limited::default();
+        let mut limited = Limited::default();
+        self.bend(seen, asked, meets, &mut limited);
+        limited
+    }
+
+    /// The number that [`Limits::apply`] ends with, where nobody reads how it came about.
+    pub(crate) fn number(&mut self, seen: &Observation, asked: u32, meets: Meets) -> u32 {
+        self.bend(seen, asked, meets, &mut Nobody)
+    }
+
+    fn bend(&mut self, seen: &Observation, asked: u32, meets: Meets, listener: &mut impl Listener) -> u32 {
         if meets == Meets::None {
-            return out;
+            return asked;
         }
-        let mut replicas = asked;
+        let mut way = Way { current: seen.fleet.desired, replicas: asked, listener };
         if matches!(meets, Meets::All | Meets::Own) {
-            replicas = self.throttle(seen, replicas, &mut out);
+            self.throttle(seen, &mut way);
         }
         if meets == Meets::Own {
-            return out;
+            return way.replicas;
         }
-        if let Some(keep) = self.keep.as_ref().filter(|_| meets != Meets::Order)
-            && let Some(step) = keep.limit(seen.fleet.desired, replicas)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, keep.until);
+        if let Some(keep) = self.keep.as_ref().filter(|_| meets != Meets::Order) {
+            way.pass(keep.limit(way.current, way.replicas));
         }
-        if let Some(step) = protected::limit(seen, replicas) {
-            replicas = step.replicas;
-            out.push(seen, step, None);
+        way.pass(protected::limit(seen, way.replicas));
+        if let Some(boost) = self.boost.filter(|boost| boost.until > seen.at) {
+            way.pass(raise(boost, way.replicas));
         }
-        if let Some(Boost { min, until }) = self.boost.filter(|boost| boost.until > seen.at)
-            && let Some(step) = boost(min, replicas)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, Some(until));
-        }
-        if let Some(step) = wake::limit(seen, replicas) {
-            replicas = step.replicas;
-            out.push(seen, step, None);
-        }
-        // A bound that stops a change is the end of the trail already; it has no end of its own.
-        out.steps.extend(bounds::limit(self.min, self.max, replicas));
-        out
+        way.pass(wake::limit(seen, way.replicas));
+        let bound = bounds::limit(self.min, self.max, way.replicas);
+        way.end(bound)
     }
 
     /// Remembers what was decided, so that rates count it.
@@ -177,44 +167,27 @@ impl Limits {
         self.events.note(seen.at, seen.fleet.desired, desired);
     }
 
-    fn throttle(&mut self, seen: &Observation, asked: u32, out: &mut Limited) -> u32 {
-        let (now, current) = (seen.at, seen.fleet.desired);
-        let mut replicas = asked;
-        if let Some((step, until)) = self.stabilization.limit(now, current, asked, &self.rules.stabilization)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, until);
+    fn throttle<L: Listener>(&mut self, seen: &Observation, way: &mut Way<L>) {
+        let (now, current, rules) = (seen.at, seen.fleet.desired, &self.rules);
+        way.pass(self.stabilization.limit(now, current, way.replicas, &rules.stabilization));
+        if let Some(behavior) = &rules.rate {
+            way.pass(behavior.limit(now, current, way.replicas, (self.min, self.max), &self.events));
         }
-        if let Some(behavior) = &self.rules.rate
-            && let Some((step, until)) =
-                behavior.limit(now, current, replicas, (self.min, self.max), &self.events)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, until);
+        if let Some(budget) = rules.flap_budget {
+            way.pass(budget.limit(now, current, way.replicas, &self.events));
         }
-        if let Some(budget) = &self.rules.flap_budget
-            && let Some((step, until)) = budget.limit(now, current, replicas, &self.events)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, until);
+        if let Some(guard) = rules.in_flight {
+            way.pass(guard.limit(seen, way.replicas, &self.events));
         }
-        if let Some(guard) = self.rules.in_flight
-            && let Some((step, until)) = guard.limit(seen, replicas, &self.events)
-        {
-            replicas = step.replicas;
-            out.push(seen, step, Some(until));
-        }
-        replicas
     }
 }
 
-fn boost(min: u32, asked: u32) -> Option<Step> {
-    if asked >= min {
-        return None;
-    }
-    let numbers = [("asked", f64::from(asked)), ("min", f64::from(min))];
-    let because = Because::new("{asked} asked for, a boost demands at least {min}", numbers);
-    Some(Step { rule: "boost".into(), replicas: min, because })
+fn raise(Boost { min, until }: Boost, asked: u32) -> Option<Bend<impl FnOnce() -> Why>> {
+    let why = move || {
+        let numbers = [("asked", f64::from(asked)), ("min", f64::from(min))];
+        (Because::new("{asked} asked for, a boost demands at least {min}", numbers), Some(until))
+    };
+    (asked < min).then_some(Bend { rule: "boost", replicas: min, why })
 }
 
 impl Rules {

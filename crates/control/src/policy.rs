@@ -46,6 +46,13 @@ pub trait Policy: Send {
     /// Is asked once an interval, after `observe`.
     fn recommend(&mut self, seen: &Observation) -> Recommendation;
 
+    /// The number of `recommend` and the limits that it meets, in its place where nobody reads the
+    /// reasons. Only those who can do without putting them into words need their own.
+    fn number(&mut self, seen: &Observation) -> (u32, Meets) {
+        let said = self.recommend(seen);
+        (said.step.replicas, said.meets)
+    }
+
     /// Is told the bounds before the first turn and whenever they change; for products whose
     /// own rules depend on them.
     fn bounds(&mut self, min: u32, max: u32) {

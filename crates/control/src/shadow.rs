@@ -115,6 +115,11 @@ impl Shadows {
         Ok(Self { demand: Demand::default(), last: None, all })
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Programs whose answers they need.
     pub(crate) fn programs(&self) -> Vec<Program> {
         self.all.iter().flat_map(|shadow| shadow.controller.programs()).collect()

@@ -1,5 +1,5 @@
-//! What is known of workers that are alike spares work and changes nothing: every policy decides
-//! the same, byte for byte, whether one speaks for all or each is looked at.
+//! What spares work changes nothing: every policy decides the same, byte for byte, whether one of
+//! workers that are alike speaks for all or each is looked at, and with or without its reasons.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ fn stretch() -> impl Strategy<Value = Stretch> {
 }
 
 fn moment(at_ms: u64) -> Timestamp {
-    Timestamp::from_millisecond(1_767_225_600_000 + i64::try_from(at_ms).unwrap()).unwrap()
+    let since_ms = i64::try_from(at_ms).expect("a short time");
+    Timestamp::from_millisecond(1_767_225_600_000 + since_ms).expect("a time in range")
 }
 
 fn worker(slot: u32, run: u32, now_ms: u64, ready_for_ms: u64) -> WorkerSeen {
@@ -91,7 +92,7 @@ fn worker(slot: u32, run: u32, now_ms: u64, ready_for_ms: u64) -> WorkerSeen {
 
 fn window(stretch: &Stretch, turn: usize) -> Window {
     // It swings, so that readings that stand still can be told as stuck.
-    let rate = if turn % 2 == 0 { stretch.rate } else { 3 * stretch.rate + 100 };
+    let rate = if turn.is_multiple_of(2) { stretch.rate } else { 3 * stretch.rate + 100 };
     Window {
         length: Duration::from_millis(stretch.turn_ms),
         arrivals: u64::from(rate),
@@ -107,7 +108,8 @@ fn window(stretch: &Stretch, turn: usize) -> Window {
 fn controller(policy: &str) -> Controller {
     let policy = PolicyConfig { name: policy.to_owned(), settings: serde_json::Map::new() };
     let interval = Duration::from_secs(15);
-    Controller::new(ControllerConfig { policy, min: 1, max: 12, interval, shadows: Vec::new() }).unwrap()
+    let config = ControllerConfig { policy, min: 1, max: 12, interval, shadows: Vec::new() };
+    Controller::new(config).expect("default settings are allowed")
 }
 
 /// Hands each turn to `check` with a list of workers that may know them to be alike; it answers how
@@ -129,7 +131,7 @@ fn go(stretches: &[Stretch], mut check: impl FnMut(&Observation) -> u32) {
     for stretch in stretches {
         for (turn, change) in stretch.changes.iter().enumerate() {
             now_ms += stretch.turn_ms;
-            let count = u32::try_from(seen.workers.len()).unwrap();
+            let count = u32::try_from(seen.workers.len()).expect("few workers");
             match *change {
                 Change::More(ready_for_ms) if count < 12 => {
                     runs += 1;
@@ -148,7 +150,7 @@ fn go(stretches: &[Stretch], mut check: impl FnMut(&Observation) -> u32) {
             seen.at = moment(now_ms);
             seen.traffic = Some(window(stretch, turn));
             let ready = seen.workers.iter().filter(|worker| worker.state == State::Ready).count();
-            seen.fleet.ready = u32::try_from(ready).unwrap();
+            seen.fleet.ready = u32::try_from(ready).expect("few workers");
             seen.fleet.desired = check(&seen);
             if matches!(change, Change::Odd(_)) {
                 seen.workers.iter_mut().for_each(|worker| worker.state = State::Ready);
@@ -163,13 +165,14 @@ proptest! {
     #[test]
     fn one_for_all_or_each_by_itself_is_the_same(stretches in proptest::collection::vec(stretch(), 1..12)) {
         for entry in POLICIES {
-            let (mut one, mut each) = (controller(entry.name), controller(entry.name));
+            let [mut one, mut each, mut bare] = [(); 3].map(|()| controller(entry.name));
             go(&stretches, |seen| {
                 let unknown = Observation { workers: seen.workers.to_vec().into(), ..seen.clone() };
                 assert!(unknown.workers.alike().is_none());
                 let decision = one.decide(seen);
                 let json = |decision: &Decision| serde_json::to_string(decision).expect("JSON");
                 assert_eq!(json(&decision), json(&each.decide(&unknown)), "{}", entry.name);
+                assert_eq!(decision.desired(), bare.desired(seen), "{} without its reasons", entry.name);
                 decision.desired()
             });
         }

@@ -49,15 +49,19 @@ pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controlle
 }
 
 /// Runs the whole load and returns the books of its scored part.
-pub fn run(load: &Load, scenario: &Scenario, driver: Driver, mut watch: Option<&mut Watch>) -> Tally {
+///
+/// Without a `watch` nobody reads the reasons of a decision, and the controller is asked for the
+/// number alone.
+pub fn run(load: &Load, scenario: &Scenario, driver: Driver, watch: Option<&mut Watch>) -> Tally {
     match driver {
-        Driver::Controller(mut controller) => decide(load, scenario, |seen, _| {
-            let decision = controller.decide(seen);
-            if let Some(watch) = watch.as_mut() {
+        Driver::Controller(mut controller) => match watch {
+            Some(watch) => decide(load, scenario, |seen, _| {
+                let decision = controller.decide(seen);
                 watch(seen, &decision)?;
-            }
-            ControlFlow::Continue(decision.desired())
-        }),
+                ControlFlow::Continue(decision.desired())
+            }),
+            None => decide(load, scenario, |seen, _| ControlFlow::Continue(controller.desired(seen))),
+        },
         Driver::Agent(agent) => {
             decide(load, scenario, |seen, tally| ControlFlow::Continue(agent(seen, tally)))
         }

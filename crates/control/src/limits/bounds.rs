@@ -1,25 +1,28 @@
 //! Never below the minimum, never above the maximum.
 
+use super::bend::{Bend, Why};
 use crate::controller::ControllerConfig;
-use crate::decision::{Because, Step};
+use crate::decision::Because;
 
 /// The nearest number within the bounds.
 pub fn clamp(config: &ControllerConfig, replicas: u32) -> u32 {
     replicas.max(config.min).min(config.max)
 }
 
-/// A step if `asked` lies outside `min ..= max`.
-pub(super) fn limit(min: u32, max: u32, asked: u32) -> Option<Step> {
-    let numbers = |bound: u32| [("asked", f64::from(asked)), ("bound", f64::from(bound))];
-    if asked > max {
-        let because = Because::new("{asked} asked for, at most {bound} allowed", numbers(max));
-        Some(Step { rule: "max".into(), replicas: max, because })
+/// The bound, if `asked` lies outside `min ..= max`.
+pub(super) fn limit(min: u32, max: u32, asked: u32) -> Option<Bend<impl FnOnce() -> Why>> {
+    let (rule, replicas, sentence) = if asked > max {
+        ("max", max, "{asked} asked for, at most {bound} allowed")
     } else if asked < min {
-        let because = Because::new("{asked} asked for, at least {bound} required", numbers(min));
-        Some(Step { rule: "min".into(), replicas: min, because })
+        ("min", min, "{asked} asked for, at least {bound} required")
     } else {
-        None
-    }
+        return None;
+    };
+    let why = move || {
+        let numbers = [("asked", f64::from(asked)), ("bound", f64::from(replicas))];
+        (Because::new(sentence, numbers), None)
+    };
+    Some(Bend { rule, replicas, why })
 }
 
 #[cfg(test)]
@@ -36,8 +39,7 @@ mod tests {
             (u32::MAX, Some((5, "max"))),
         ];
         for (asked, expected) in rows {
-            let step = limit(1, 5, asked);
-            let got = step.as_ref().map(|step| (step.replicas, step.rule.as_ref()));
+            let got = limit(1, 5, asked).map(|bend| (bend.replicas, bend.rule));
             assert_eq!(got, expected, "asked {asked}");
         }
     }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Events;
-use crate::decision::{Because, Step};
+use super::bend::{Bend, Why};
+use crate::decision::Because;
 use crate::span;
 
 /// So many starts within a time.
@@ -22,27 +23,29 @@ pub struct FlapBudget {
 }
 
 impl FlapBudget {
-    /// A step, and when the next start is allowed, if `asked` would overdraw the budget.
+    /// What is left of the budget, if `asked` would overdraw it; it ends with the next start allowed.
     pub(super) fn limit(
         self,
         now: Timestamp,
         current: u32,
         asked: u32,
         events: &Events,
-    ) -> Option<(Step, Option<Timestamp>)> {
+    ) -> Option<Bend<impl FnOnce() -> Why>> {
         let (started, _) = events.within(now, self.within);
         let left = (i64::from(self.starts) - started).max(0);
         let replicas = super::moved(current, left);
         if asked <= replicas {
             return None;
         }
-        let numbers = [
-            ("started", started as f64),
-            ("within", self.within.as_secs_f64()),
-            ("starts", f64::from(self.starts)),
-        ];
-        let because = Because::new("{started} started in the last {within} s, {starts} allowed", numbers);
-        let step = Step { rule: "flap_budget".into(), replicas, because };
-        Some((step, events.next_out(now, self.within, true)))
+        let why = move || {
+            let numbers = [
+                ("started", started as f64),
+                ("within", self.within.as_secs_f64()),
+                ("starts", f64::from(self.starts)),
+            ];
+            let sentence = "{started} started in the last {within} s, {starts} allowed";
+            (Because::new(sentence, numbers), events.next_out(now, self.within, true))
+        };
+        Some(Bend { rule: "flap_budget", replicas, why })
     }
 }

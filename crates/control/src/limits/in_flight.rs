@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Events;
-use crate::decision::{Because, Step};
+use super::bend::{Bend, Why};
+use crate::decision::Because;
 use crate::observation::Observation;
 use crate::span;
 
@@ -23,8 +23,13 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// A step, and when it is over at the latest, if a change in the same direction is under way.
-    pub(super) fn limit(self, seen: &Observation, asked: u32, events: &Events) -> Option<(Step, Timestamp)> {
+    /// The present number, if a change in the same direction is under way.
+    pub(super) fn limit(
+        self,
+        seen: &Observation,
+        asked: u32,
+        events: &Events,
+    ) -> Option<Bend<impl FnOnce() -> Why>> {
         let current = seen.fleet.desired;
         let (upward, unsettled, sentence) = match asked.cmp(&current) {
             std::cmp::Ordering::Greater => {
@@ -37,7 +42,7 @@ impl InFlight {
         if unsettled == 0 || until <= seen.at {
             return None;
         }
-        let because = Because::new(sentence, [("unsettled", f64::from(unsettled))]);
-        Some((Step { rule: "in_flight".into(), replicas: current, because }, until))
+        let why = move || (Because::new(sentence, [("unsettled", f64::from(unsettled))]), Some(until));
+        Some(Bend { rule: "in_flight", replicas: current, why })
     }
 }

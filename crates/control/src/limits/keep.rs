@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::decision::{Because, Step, Text};
+use super::bend::{Bend, Why};
+use crate::decision::{Because, Text};
 
 /// An order that keeps what there is.
 #[derive(Clone, Debug)]
@@ -14,13 +15,9 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// A step if `asked` would take workers away.
-    pub(super) fn limit(&self, current: u32, asked: u32) -> Option<Step> {
-        let because = || Because::plain(self.because.clone());
-        (asked < current).then(|| Step {
-            rule: "scale_in_paused".into(),
-            replicas: current,
-            because: because(),
-        })
+    /// The present number, if `asked` would take workers away.
+    pub(super) fn limit(&self, current: u32, asked: u32) -> Option<Bend<impl FnOnce() -> Why>> {
+        let why = || (Because::plain(self.because.clone()), self.until);
+        (asked < current).then_some(Bend { rule: "scale_in_paused", replicas: current, why })
     }
 }

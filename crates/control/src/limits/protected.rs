@@ -1,12 +1,13 @@
 //! Workers protected from scale-in: the pool does not shrink below their number.
 
-use crate::decision::{Because, Step};
+use super::bend::{Bend, Why};
+use crate::decision::Because;
 use crate::fleet::status::State;
 use crate::number;
 use crate::observation::Observation;
 
-/// A step back up to the number of protected workers.
-pub(super) fn limit(seen: &Observation, asked: u32) -> Option<Step> {
+/// Back up to the number of protected workers.
+pub(super) fn limit(seen: &Observation, asked: u32) -> Option<Bend<impl FnOnce() -> Why>> {
     let current = seen.fleet.desired;
     if asked >= current {
         return None;
@@ -20,7 +21,9 @@ pub(super) fn limit(seen: &Observation, asked: u32) -> Option<Step> {
     if asked >= floor {
         return None;
     }
-    let numbers = [("asked", f64::from(asked)), ("protected", f64::from(protected))];
-    let because = Because::new("{asked} asked for, {protected} are protected from scale-in", numbers);
-    Some(Step { rule: "protected".into(), replicas: floor, because })
+    let why = move || {
+        let numbers = [("asked", f64::from(asked)), ("protected", f64::from(protected))];
+        (Because::new("{asked} asked for, {protected} are protected from scale-in", numbers), None)
+    };
+    Some(Bend { rule: "protected", replicas: floor, why })
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Events;
-use crate::decision::{Because, Step};
+use super::bend::{Bend, Why};
+use crate::decision::Because;
 use crate::number;
 
 /// Longest period: half an hour, as in Kubernetes.
@@ -117,8 +118,8 @@ impl Behavior {
         Ok(())
     }
 
-    /// A step, and when more is allowed, if `asked` goes faster than allowed and the bound
-    /// would not stop it first.
+    /// As far as is allowed, if `asked` goes faster and the bound would not stop it first; it ends
+    /// when more is allowed.
     pub(super) fn limit(
         &self,
         now: Timestamp,
@@ -126,7 +127,7 @@ impl Behavior {
         asked: u32,
         (min, max): (u32, u32),
         events: &Events,
-    ) -> Option<(Step, Option<Timestamp>)> {
+    ) -> Option<Bend<impl FnOnce() -> Why>> {
         let upward = asked > current;
         let rates = if upward { &self.up } else { &self.down };
         if asked == current {
@@ -146,11 +147,13 @@ impl Behavior {
             }
             (allowed, "{asked} asked for, at least {allowed} at the allowed rate")
         };
-        let numbers = [("asked", f64::from(asked)), ("allowed", f64::from(replicas))];
-        let step = Step { rule: "rate".into(), replicas, because: Because::new(sentence, numbers) };
-        let until =
-            rates.policies.iter().filter_map(|rate| events.next_out(now, rate.period(), upward)).min();
-        Some((step, until.filter(|_| rates.select != Select::Disabled)))
+        let why = move || {
+            let numbers = [("asked", f64::from(asked)), ("allowed", f64::from(replicas))];
+            let next = rates.policies.iter().filter_map(|rate| events.next_out(now, rate.period(), upward));
+            let until = next.min().filter(|_| rates.select != Select::Disabled);
+            (Because::new(sentence, numbers), until)
+        };
+        Some(Bend { rule: "rate", replicas, why })
     }
 }
 

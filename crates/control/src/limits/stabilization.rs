@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::after;
-use crate::decision::{Because, Step};
+use super::bend::{Bend, Why};
+use crate::decision::Because;
 use crate::observation::PastRecommendation;
 use crate::span;
 
@@ -79,14 +80,14 @@ impl Memory {
         }
     }
 
-    /// A step, and when it ends, if recent recommendations say otherwise than `asked`.
+    /// Another number, if recent recommendations say otherwise than `asked`.
     pub(super) fn limit(
         &mut self,
         at: Timestamp,
         current: u32,
         asked: u32,
         windows: &Windows,
-    ) -> Option<(Step, Option<Timestamp>)> {
+    ) -> Option<Bend<impl FnOnce() -> Why>> {
         if windows.up.is_zero() && windows.down.is_zero() {
             return None;
         }
@@ -109,11 +110,16 @@ impl Memory {
         } else {
             ("the highest of the last {window} s counts: {kept}, not {asked}", high, windows.down)
         };
-        let until = winner.and_then(|winner| winner.at.saturating_add(window).ok());
-        let numbers =
-            [("window", window.as_secs_f64()), ("kept", f64::from(replicas)), ("asked", f64::from(asked))];
-        let step = Step { rule: "stabilization".into(), replicas, because: Because::new(sentence, numbers) };
-        Some((step, until))
+        let why = move || {
+            let numbers = [
+                ("window", window.as_secs_f64()),
+                ("kept", f64::from(replicas)),
+                ("asked", f64::from(asked)),
+            ];
+            let until = winner.and_then(|winner| winner.at.saturating_add(window).ok());
+            (Because::new(sentence, numbers), until)
+        };
+        Some(Bend { rule: "stabilization", replicas, why })
     }
 }
 
@@ -137,8 +143,8 @@ mod tests {
             (41.1, 8, 1, 1, "the window of 30 s holds only 1"),
         ];
         for (at, current, asked, expected, why) in rows {
-            let step = memory.limit(moment(at), current, asked, &windows);
-            assert_eq!(step.map_or(asked, |(step, _)| step.replicas), expected, "{why}");
+            let bend = memory.limit(moment(at), current, asked, &windows);
+            assert_eq!(bend.map_or(asked, |bend| bend.replicas), expected, "{why}");
         }
     }
 
@@ -147,8 +153,9 @@ mod tests {
         let windows = Windows { up: Duration::ZERO, down: Duration::from_secs(300) };
         let mut memory = Memory::default();
         memory.remember(moment(0.0), 5, &windows);
-        let (step, until) = memory.limit(moment(60.0), 5, 2, &windows).unwrap();
-        assert_eq!((step.replicas, until), (5, Some(moment(300.0))));
-        assert_eq!(step.because.to_string(), "the highest of the last 300 s counts: 5, not 2");
+        let bend = memory.limit(moment(60.0), 5, 2, &windows).unwrap();
+        let (replicas, (because, until)) = (bend.replicas, (bend.why)());
+        assert_eq!((replicas, until), (5, Some(moment(300.0))));
+        assert_eq!(because.to_string(), "the highest of the last 300 s counts: 5, not 2");
     }
 }

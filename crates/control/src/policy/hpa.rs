@@ -78,13 +78,11 @@ impl Hpa {
     }
 
     /// Every metric's proposal; the largest counts.
-    fn compute(&mut self, seen: &Observation) -> Recommendation {
-        let desired = seen.fleet.desired;
-        let mut excluded = Vec::new();
+    fn compute(&self, seen: &Observation, excluded: &mut Vec<Excluded>) -> Outcome<'_> {
         let mut failed: Option<&Metric> = None;
         let mut best: Option<(&Metric, Proposal)> = None;
         for metric in &self.metrics {
-            match propose(metric, &self.own, seen, &mut excluded) {
+            match propose(metric, &self.own, seen, excluded) {
                 Some(proposal) => {
                     let larger = best
                         .as_ref()
@@ -96,23 +94,58 @@ impl Hpa {
                 None => failed = failed.or(Some(metric)),
             }
         }
-        let blocked = best.as_ref().is_none_or(|(_, best)| best.replicas < desired);
-        let mut said = match (failed, best) {
-            (Some(failed), _) if blocked => {
-                let because = Because::plain(failed.no_reading.clone());
-                let hold = Recommendation::hold(desired, failed.failure, because);
-                Recommendation { meets: Meets::Bounds, ..hold }
+        let blocked = best.as_ref().is_none_or(|(_, best)| best.replicas < seen.fleet.desired);
+        match (failed, best) {
+            (Some(failed), _) if blocked => Outcome::Failed(failed),
+            (_, Some((metric, proposal))) => Outcome::Proposed(metric, proposal),
+            (_, None) => Outcome::NoMetrics,
+        }
+    }
+
+    fn begin(&mut self, seen: &Observation) {
+        self.begun |= seen.fleet.desired > 0 || seen.history.is_some();
+        self.own_zero &= seen.fleet.desired == 0;
+        self.latest = None;
+    }
+
+    fn end(&mut self, seen: &Observation, replicas: u32) {
+        self.own_zero |= replicas == 0 && seen.fleet.desired > 0;
+    }
+}
+
+/// What all metrics together come to, before it is put into words.
+enum Outcome<'a> {
+    /// Nothing may be taken away while this one cannot be had.
+    Failed(&'a Metric),
+    /// This one's proposal counts.
+    Proposed(&'a Metric, Proposal),
+    NoMetrics,
+}
+
+impl Outcome<'_> {
+    fn value(&self) -> Option<f64> {
+        if let Self::Proposed(_, proposal) = self { Some(proposal.value) } else { None }
+    }
+
+    fn number(&self, desired: u32) -> (u32, Meets) {
+        match self {
+            Self::Failed(_) => (desired, Meets::Bounds),
+            Self::Proposed(_, proposal) => (proposal.replicas, Meets::All),
+            Self::NoMetrics => (desired, Meets::All),
+        }
+    }
+
+    fn explain(&self, own: &Settings, desired: u32) -> Recommendation {
+        let said = match self {
+            Self::Failed(metric) => {
+                Recommendation::hold(desired, metric.failure, Because::plain(metric.no_reading.clone()))
             }
-            (_, Some((metric, proposal))) => {
-                self.latest = Some(proposal.value);
-                metric.explain(&proposal, &self.own, desired)
-            }
-            (_, None) => {
+            Self::Proposed(metric, proposal) => metric.explain(proposal, own, desired),
+            Self::NoMetrics => {
                 Recommendation::hold(desired, "FailedGetMetric", Because::plain("no metrics are given"))
             }
         };
-        said.excluded = excluded;
-        said
+        Recommendation { meets: self.number(desired).1, ..said }
     }
 }
 
@@ -126,14 +159,37 @@ impl Policy for Hpa {
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
+        self.begin(seen);
         let desired = seen.fleet.desired;
-        self.begun |= desired > 0 || seen.history.is_some();
-        self.own_zero &= desired == 0;
-        self.latest = None;
-        let mut said = self.without_metrics(desired).unwrap_or_else(|| self.compute(seen));
-        self.own_zero |= said.step.replicas == 0 && desired > 0;
+        let mut said = match self.without_metrics(desired) {
+            Some(said) => said,
+            None => {
+                let mut excluded = Vec::new();
+                let outcome = self.compute(seen, &mut excluded);
+                let (said, latest) = (outcome.explain(&self.own, desired), outcome.value());
+                self.latest = latest;
+                Recommendation { excluded, ..said }
+            }
+        };
+        self.end(seen, said.step.replicas);
         said.measured = self.measured();
         said
+    }
+
+    fn number(&mut self, seen: &Observation) -> (u32, Meets) {
+        self.begin(seen);
+        let desired = seen.fleet.desired;
+        let (replicas, meets) = match self.without_metrics(desired) {
+            Some(said) => (said.step.replicas, said.meets),
+            None => {
+                let outcome = self.compute(seen, &mut Vec::new());
+                let (number, latest) = (outcome.number(desired), outcome.value());
+                self.latest = latest;
+                number
+            }
+        };
+        self.end(seen, replicas);
+        (replicas, meets)
     }
 
     fn measured(&self) -> Option<Measured> {

@@ -14,6 +14,7 @@ use super::alarm::{Period, Rule, Statistic, TreatMissingData};
 use super::signal::{Judge, Signal};
 use super::{Built, ConfigError, Entry, Policy, PolicyConfig, Recommendation};
 use crate::decision::{Alarm, AlarmState, Because, Blocked, Excluded, Flip, Measured, Text};
+use crate::limits::{Meets, after};
 use crate::observation::Observation;
 use crate::span;
 
@@ -137,6 +138,19 @@ impl Phrases {
     }
 }
 
+/// What it makes of a datapoint, before that is put into words.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// There is nothing to go by.
+    NoReading,
+    /// Nothing is breached.
+    Within(f64),
+    /// A line is breached, and a cool-down forbids to act until then.
+    Cooling { outward: bool, until: Timestamp },
+    /// A line is breached.
+    Act { outward: bool },
+}
+
 /// The policy's memory.
 struct Threshold {
     own: Settings,
@@ -183,51 +197,68 @@ impl Threshold {
         [up, down]
     }
 
-    fn answer(&self, seen: &Observation, value: Option<f64>) -> Recommendation {
-        let desired = seen.fleet.desired;
+    /// Takes up the datapoint, if its period is over.
+    fn take(&mut self, seen: &Observation) -> Option<(Option<f64>, [Alarm; 2], Answer)> {
+        let (value, gaps) = self.period.close(seen.at, self.own.period, self.own.statistic)?;
+        let rule = self.own.rule();
+        (0..gaps).for_each(|_| rule.keep(&mut self.datapoints, None));
+        rule.keep(&mut self.datapoints, value);
+        let alarms = self.evaluate();
+        Some((value, alarms, self.answer(seen.at, value)))
+    }
+
+    fn answer(&self, now: Timestamp, value: Option<f64>) -> Answer {
         // An alarm may stand on older datapoints; to act without a present one is a setting.
         let blind = value.is_none() && self.own.treat_missing_data == TreatMissingData::Missing;
         if blind {
-            Recommendation::hold(desired, "no_reading", Because::plain(self.phrases.no_reading.clone()))
+            Answer::NoReading
         } else if self.up == AlarmState::Alarm {
-            self.act(seen.at, desired, value, true)
+            cooled(now, true, self.last_out, self.own.cooldown_up)
         } else if self.down == AlarmState::Alarm {
-            self.act(seen.at, desired, value, false)
-        } else if let Some(value) = value {
-            self.within(desired, value)
+            cooled(now, false, self.last_change, self.own.cooldown_down)
         } else {
-            Recommendation::hold(desired, "no_reading", Because::plain(self.phrases.no_reading.clone()))
+            value.map_or(Answer::NoReading, Answer::Within)
         }
     }
 
-    /// A breach: acts, or says which cool-down forbids it.
-    fn act(&self, now: Timestamp, desired: u32, value: Option<f64>, outward: bool) -> Recommendation {
-        let (rule, line, replicas) = if outward {
-            ("above_up", self.own.up, desired.saturating_add(self.own.step))
-        } else {
-            ("below_down", self.own.down, desired.saturating_sub(self.own.step))
-        };
+    /// So many once it has acted.
+    fn moved(&self, desired: u32, outward: bool) -> u32 {
+        if outward { desired.saturating_add(self.own.step) } else { desired.saturating_sub(self.own.step) }
+    }
+
+    fn explain(&self, seen: &Observation, value: Option<f64>, answer: Answer) -> Recommendation {
+        let (desired, phrases) = (seen.fleet.desired, &self.phrases);
         let value = value.unwrap_or(f64::NAN);
-        let (since, length) = if outward {
-            (self.last_out, self.own.cooldown_up)
-        } else {
-            (self.last_change, self.own.cooldown_down)
-        };
-        let until = since.and_then(|since| since.saturating_add(length).ok()).filter(|until| *until > now);
-        let phrases = &self.phrases;
-        let Some(until) = until else {
-            let sentence = if outward { &phrases.above } else { &phrases.below };
-            let because = Because::new(sentence.clone(), [("value", value), ("line", line)]);
-            return Recommendation::hold(replicas, rule, because);
-        };
-        let left = until.duration_since(now).as_secs_f64();
-        let sentence = if outward { &phrases.above_cooling } else { &phrases.below_cooling };
-        let because = Because::new(sentence.clone(), [("value", value), ("line", line), ("left", left)]);
-        let mut said = Recommendation::hold(desired, "cooldown", because.clone());
-        said.nearest_flip =
-            Some(Flip { replicas, because: Because::new("in {left} s it may", [("left", left)]) });
-        said.blocked_by.push(Blocked { by: "cooldown".into(), until: Some(until), because });
-        said
+        match answer {
+            Answer::NoReading => {
+                Recommendation::hold(desired, "no_reading", Because::plain(phrases.no_reading.clone()))
+            }
+            Answer::Within(value) => self.within(desired, value),
+            Answer::Cooling { outward, until } => {
+                let left = until.duration_since(seen.at).as_secs_f64();
+                let (line, sentence) = if outward {
+                    (self.own.up, &phrases.above_cooling)
+                } else {
+                    (self.own.down, &phrases.below_cooling)
+                };
+                let numbers = [("value", value), ("line", line), ("left", left)];
+                let because = Because::new(sentence.clone(), numbers);
+                let mut said = Recommendation::hold(desired, "cooldown", because.clone());
+                let later = Because::new("in {left} s it may", [("left", left)]);
+                said.nearest_flip = Some(Flip { replicas: self.moved(desired, outward), because: later });
+                said.blocked_by.push(Blocked { by: "cooldown".into(), until: Some(until), because });
+                said
+            }
+            Answer::Act { outward } => {
+                let (rule, line, sentence) = if outward {
+                    ("above_up", self.own.up, &phrases.above)
+                } else {
+                    ("below_down", self.own.down, &phrases.below)
+                };
+                let because = Because::new(sentence.clone(), [("value", value), ("line", line)]);
+                Recommendation::hold(self.moved(desired, outward), rule, because)
+            }
+        }
     }
 
     /// Nothing breached: says how near the nearer line is.
@@ -238,14 +269,22 @@ impl Threshold {
         let sentence = if breached { &self.phrases.waiting } else { &self.phrases.within };
         let mut said = Recommendation::hold(desired, "within", Because::new(sentence.clone(), numbers));
         let (line, replicas, sentence) = if up - value <= value - down {
-            (up, desired.saturating_add(self.own.step), &self.phrases.flip_above)
+            (up, self.moved(desired, true), &self.phrases.flip_above)
         } else {
-            (down, desired.saturating_sub(self.own.step), &self.phrases.flip_below)
+            (down, self.moved(desired, false), &self.phrases.flip_below)
         };
         let because = Because::new(sentence.clone(), [("line", line), ("value", value)]);
         said.nearest_flip = Some(Flip { replicas, because });
         said
     }
+}
+
+/// A breach: acts, unless a cool-down since `last` forbids it.
+fn cooled(now: Timestamp, outward: bool, last: Option<Timestamp>, cooldown: Duration) -> Answer {
+    // Whether it is over costs less to tell than when.
+    let until = last.filter(|last| after(*last, now, cooldown));
+    let until = until.and_then(|last| last.saturating_add(cooldown).ok()).filter(|until| *until > now);
+    until.map_or(Answer::Act { outward }, |until| Answer::Cooling { outward, until })
 }
 
 impl Policy for Threshold {
@@ -271,16 +310,10 @@ impl Policy for Threshold {
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
-        let closed = self.period.close(seen.at, self.own.period, self.own.statistic);
-        let mut said = match closed {
-            Some((value, gaps)) => {
-                let rule = self.own.rule();
-                (0..gaps).for_each(|_| rule.keep(&mut self.datapoints, None));
-                rule.keep(&mut self.datapoints, value);
-                let alarms = self.evaluate();
-                let mut said = self.answer(seen, value);
-                said.alarms = alarms.into();
-                said
+        let mut said = match self.take(seen) {
+            Some((value, alarms, answer)) => {
+                let said = self.explain(seen, value, answer);
+                Recommendation { alarms: alarms.into(), ..said }
             }
             None => {
                 let because = Because::plain("the period still runs");
@@ -290,6 +323,15 @@ impl Policy for Threshold {
         said.excluded.clone_from(&self.excluded);
         said.measured = self.measured();
         said
+    }
+
+    fn number(&mut self, seen: &Observation) -> (u32, Meets) {
+        let desired = seen.fleet.desired;
+        let replicas = match self.take(seen) {
+            Some((.., Answer::Act { outward })) => self.moved(desired, outward),
+            _ => desired,
+        };
+        (replicas, Meets::All)
     }
 
     fn measured(&self) -> Option<Measured> {

@@ -67,6 +67,26 @@ fn a_step_is_seen_decided_and_met_after_the_start_up() {
     assert_eq!((late.episodes, late.detect_s, late.decide_s, late.start_s), (1, 15.0, 0.0, 30.0));
 }
 
+/// Whoever watches is told reasons; nobody else's decisions are others for that.
+#[test]
+fn the_books_are_the_same_with_and_without_a_watch() {
+    let values: Vec<Option<f64>> = (0_u32..600)
+        .map(|at| (at % 97 != 5).then(|| 9.0 + 8.0 * (f64::from(at) / 40.0).sin() + f64::from(at * 7 % 11)))
+        .collect();
+    for (start_up_s, bucket_s) in [(0, 15), (30, 15), (45, 7)] {
+        let scenario = Scenario { drain: Duration::from_secs(20), ..scenario(start_up_s) };
+        let load = load(&values, bucket_s, &scenario);
+        for entry in control::POLICIES.iter().filter(|entry| entry.name != "exec") {
+            let policy = PolicyConfig { name: entry.name.to_owned(), settings: serde_json::Map::new() };
+            let driver = || Driver::Controller(Box::new(controller(policy.clone(), &scenario).unwrap()));
+            let mut watch = |_: &Observation, _: &Decision| ControlFlow::Continue(());
+            let watched = run(&load, &scenario, driver(), Some(&mut watch));
+            let unwatched = run(&load, &scenario, driver(), None);
+            assert_eq!(format!("{watched:?}"), format!("{unwatched:?}"), "{}", entry.name);
+        }
+    }
+}
+
 #[test]
 fn in_a_gap_nothing_is_seen_or_scored() {
     let scenario = scenario(0);
