@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::Cycle;
 use crate::decision::{Because, Blocked, Boost, Decision, Flip, InForce, Step, Text};
 use crate::limits::keep::Keep;
-use crate::limits::{Limited, Limits, Meets, bounds};
+use crate::limits::{Limited, Limits, Meets, bounds, elapsed};
 use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::exec::Program;
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
@@ -87,8 +87,8 @@ pub struct Controller {
     boost: Option<Boost>,
     shadows: Shadows,
     soundness: Soundness,
-    /// When the policy is to be asked next; `None` before the first turn.
-    due: Option<Timestamp>,
+    /// When the policy was asked last, or due to be; `None` before the first turn.
+    asked: Option<Timestamp>,
 }
 
 impl Controller {
@@ -99,9 +99,9 @@ impl Controller {
         built.policy.bounds(config.min, config.max);
         let limits = Limits::with(built.limits, config.min, config.max);
         let shadows = Shadows::new(&config)?;
-        let (held, paused, boost, due) = (None, None, None, None);
+        let (held, paused, boost, asked) = (None, None, None, None);
         let soundness = Soundness::default();
-        Ok(Self { config, policy: built.policy, limits, held, paused, boost, shadows, soundness, due })
+        Ok(Self { config, policy: built.policy, limits, held, paused, boost, shadows, soundness, asked })
     }
 
     /// The configuration in force.
@@ -282,7 +282,7 @@ impl Controller {
             self.shadows = shadows;
         }
         if config.interval != self.config.interval {
-            self.due = None;
+            self.asked = None;
         }
         self.limits.replace(built.limits, config.min, config.max);
         self.config = config.clone();
@@ -298,25 +298,25 @@ impl Controller {
         self.boost.take_if(|boost| over(Some(boost.until)));
     }
 
-    /// Whether the policy is to be asked now; if so, notes when next.
+    /// Whether the policy is to be asked now; if so, notes when it was due.
     fn is_due(&mut self, now: Timestamp) -> bool {
-        let due = self.due.unwrap_or(now);
-        if now < due {
-            return false;
-        }
-        let next = due.saturating_add(self.config.interval).unwrap_or(Timestamp::MAX);
-        // After a stall the grid starts anew: missed turns are not made up for.
-        let next = if next > now {
-            next
-        } else {
-            now.saturating_add(self.config.interval).unwrap_or(Timestamp::MAX)
-        };
-        self.due = Some(next);
+        let interval = self.config.interval;
+        let passed = self.asked.map(|last| (last, elapsed(last, now).unwrap_or_default()));
+        self.asked = Some(match passed {
+            Some((_, passed)) if passed < interval => return false,
+            // Late, but within the grid.
+            Some((last, passed)) if passed > interval && passed < interval.saturating_mul(2) => {
+                last.saturating_add(interval).unwrap_or(now)
+            }
+            // After a stall the grid starts anew: missed turns are not made up for.
+            _ => now,
+        });
         true
     }
 
     fn between_turns(&self, now: Timestamp, current: u32) -> Recommendation {
-        let left = self.due.map_or(0.0, |due| due.duration_since(now).as_secs_f64());
+        let due = self.asked.and_then(|last| last.saturating_add(self.config.interval).ok());
+        let left = due.map_or(0.0, |due| due.duration_since(now).as_secs_f64());
         let because = Because::new("the policy is asked again in {left} s", [("left", left)]);
         let said = Recommendation::hold(current, "between_turns", because);
         Recommendation { meets: Meets::Bounds, ..said }

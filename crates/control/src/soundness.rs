@@ -8,7 +8,7 @@ mod still;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use traffic::WorkerId;
 use self::still::{Stillness, Traffic};
 use crate::decision::{Because, Text};
 use crate::fleet::status::State;
-use crate::observation::Observation;
+use crate::observation::{Observation, WorkerSeen};
 
 /// What can be wrong with a reading. Missing and stale ones are told by the policy that needs
 /// them, in its `no_reading` and `excluded`: only it knows what it needs, and how fresh.
@@ -130,14 +130,14 @@ pub(crate) struct Soundness {
 /// What a turn's readings come to.
 #[derive(Debug, Default)]
 struct Verdicts {
-    workers: BTreeSet<WorkerId>,
-    named: BTreeSet<String>,
+    workers: Vec<WorkerId>,
+    named: Vec<String>,
     told: Vec<Unsound>,
 }
 
 impl Verdicts {
     fn drop_worker(&mut self, id: WorkerId, value: f64, (fault, sentence): Found) {
-        self.workers.insert(id);
+        self.workers.push(id);
         if self.told.len() < WORKERS_TOLD_MAX {
             let because = Because::new(sentence, [("value", value)]);
             let (signal, worker) = (WORKER_CPU.signal.into(), Some(id));
@@ -152,15 +152,17 @@ impl Soundness {
         let mut verdicts = Verdicts::default();
         self.traffic.see(seen);
         self.judge_workers(seen, &mut verdicts);
-        self.judge_named(seen, &mut verdicts);
-        let Verdicts { workers, named, told } = verdicts;
+        if !(self.named.is_empty() && seen.signals.is_empty()) {
+            self.judge_named(seen, &mut verdicts);
+        }
+        let Verdicts { mut workers, named, told } = verdicts;
         if workers.is_empty() && named.is_empty() {
             return (Cow::Borrowed(seen), told);
         }
         let mut believed = seen.clone();
-        for worker in believed.workers.iter_mut().filter(|worker| workers.contains(&worker.id)) {
-            worker.cpu_percent = None;
-        }
+        workers.sort_unstable();
+        let is_wrong = |worker: &&mut WorkerSeen| workers.binary_search(&worker.id).is_ok();
+        believed.workers.iter_mut().filter(is_wrong).for_each(|worker| worker.cpu_percent = None);
         believed.signals.retain(|name, _| !named.contains(name));
         (Cow::Owned(believed), told)
     }
@@ -196,7 +198,7 @@ impl Soundness {
     ) -> bool {
         let Some((who, one)) = seen.workers.who().zip(seen.workers.alike()) else { return false };
         let Some(value) = one.cpu_percent else { return false };
-        self.unite();
+        self.unite(value);
         // Those who read something new all begin anew, whoever they are.
         let Some((before, still)) = self
             .together
@@ -216,13 +218,11 @@ impl Soundness {
         true
     }
 
-    /// One entry for all whose entries are the same.
-    fn unite(&mut self) {
-        if self.together.is_none()
-            && let Some((_, still)) = self.workers.first().copied()
-            && self.workers.iter().all(|(_, other)| *other == still)
-        {
-            self.together = Some((self.workers.drain(..).map(|(id, _)| id).collect(), still));
+    /// One entry for all, if this is news to each: then all of them begin anew.
+    fn unite(&mut self, value: f64) {
+        if self.together.is_none() && !self.workers.iter().any(|(_, still)| still.is_at(value)) {
+            self.workers.clear();
+            self.together = Some((Arc::default(), Stillness::default()));
         }
     }
 
@@ -255,7 +255,7 @@ impl Soundness {
                     Because::new(sentence, [("value", reading.value), ("age", age), ("ahead", -age)]);
                 let (signal, dropped) = (name.clone().into(), !fault.counts());
                 if dropped {
-                    verdicts.named.insert(name.clone());
+                    verdicts.named.push(name.clone());
                 }
                 verdicts.told.push(Unsound { signal, worker: None, fault, dropped, because });
             }

@@ -12,7 +12,7 @@ use control::{Controller, ControllerConfig, Decision, Observation, PolicyConfig}
 use traffic::{Latency, Window};
 
 use crate::load::Load;
-use crate::number::{self, WORKERS_MAX, seconds};
+use crate::number::{self, WORKERS_MAX, length, seconds};
 use crate::optimum::Plan;
 use crate::outage::Lens;
 use crate::scenario::Scenario;
@@ -185,7 +185,6 @@ fn window(world: &World, reading: &Reading) -> Window {
     let requests = |load: f64| number::count(load * world.requests_per_load);
     let arrivals = requests(reading.load);
     let failures = requests(reading.dropped).min(arrivals);
-    let length = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
     // An exponential time exceeds -ln(1 - q) means with probability 1 - q.
     let quantile = |minus_log: f64| length(reading.wait_s + reading.response_s * minus_log);
     Window {

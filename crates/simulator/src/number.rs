@@ -1,5 +1,7 @@
 //! The few places where a float becomes a whole number.
 
+use std::time::Duration;
+
 /// Largest number of workers that a simulation may ask for; beyond it memory, not the answer,
 /// would be the limit.
 pub(crate) const WORKERS_MAX: u32 = 100_000;
@@ -13,6 +15,23 @@ pub(crate) const ROUNDING: f64 = 1e-9;
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the range before")]
 pub(crate) fn workers_for(load: f64) -> u32 {
     count_up(load - ROUNDING).min(u64::from(WORKERS_MAX)) as u32
+}
+
+/// Seconds as a length of time, to the nearest nanosecond; what is none is zero.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked before")]
+pub(crate) fn length(seconds: f64) -> Duration {
+    const NANOS: f64 = 1e9;
+    // Exact in the same way, but for what lies next to the middle of two nanoseconds.
+    if (0.0..4e9).contains(&seconds) {
+        let whole = seconds as u32;
+        let nanos = (seconds - f64::from(whole)) * NANOS;
+        let below = nanos as u32;
+        let rest = nanos - f64::from(below);
+        if (rest - 0.5).abs() > 1e-6 {
+            return Duration::new(whole.into(), below + u32::from(rest > 0.5));
+        }
+    }
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// Seconds as whole milliseconds; `None` for what is negative, no number or beyond 100,000 years.
@@ -53,4 +72,22 @@ pub(crate) fn index(value: u64) -> usize {
 /// Milliseconds as seconds.
 pub(crate) fn seconds(millis: u64) -> f64 {
     millis as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn lengths_are_those_of_the_library(bits in any::<u64>(), near in 0.0..100.0_f64, half in 0_u32..4_000_000) {
+            let halves = (f64::from(half) + 0.5) / 1e9;
+            for seconds in [f64::from_bits(bits), near, halves, f64::from(half) / 1e3, 4e9, 0.999_999_999_9, -0.0] {
+                let library = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+                prop_assert_eq!(length(seconds), library, "{}", seconds);
+            }
+        }
+    }
 }
