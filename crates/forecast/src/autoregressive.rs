@@ -29,8 +29,8 @@ pub(crate) const ENTRY: Entry = Entry {
 const FORGETTING: [f64; 3] = [0.994, 0.998, 0.9999];
 /// Pseudo-observations of "nothing moves" for each coefficient: a bold and a shy solution.
 const RIDGES: [f64; 2] = [4.0, 60.0];
-/// Steps between two solutions, once there are many rows.
-const SOLVE_EVERY: u64 = 8;
+/// Steps between two solutions, once there are many rows: a fifth of the quickest forgetting.
+const SOLVE_EVERY: u64 = 24;
 /// Rows up to which every step is solved.
 const SOLVE_ALWAYS: u64 = 256;
 /// Rows a solution needs.
@@ -46,7 +46,7 @@ const STANDING_STILL: f64 = 0.98;
 /// Standing still, and the solution of each speed and ridge.
 const CANDIDATES: usize = 1 + RIDGES.len() * FORGETTING.len();
 /// Slots at the end of a series that a fit steps through.
-const REPLAYED: usize = 12_000;
+const STEPPED: usize = 10_000;
 
 /// Its memory.
 #[derive(Clone, Serialize, Deserialize)]
@@ -173,8 +173,8 @@ impl Point for Autoregressive {
         }
     }
 
-    fn replayed(&self, length: usize) -> usize {
-        length.saturating_sub(1).min(REPLAYED)
+    fn stepped(&self) -> usize {
+        STEPPED
     }
 
     fn step(&mut self, history: &History, slot: usize) {

@@ -9,7 +9,7 @@ use crate::trees::{Binned, Growth, Tree, draw, short, weighted_quantile};
 /// How far each tree goes.
 const RATE: f32 = 0.08;
 /// Share of the rows that each tree sees.
-const ROW_SHARE: f64 = 0.6;
+const ROW_SHARE: f64 = 0.35;
 /// Splits from root to leaf.
 const DEPTH: usize = 4;
 /// Share of the columns that each split looks at.

@@ -279,12 +279,12 @@ impl Forecaster for Conformal {
     fn fit(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
         let replayed = REPLAYED.min(series.len() * 2 / 5);
         let learnt = series.len() - replayed;
-        self.inner.fit(&series.slice(0, learnt), budget)?;
+        let report = self.inner.fit(&series.slice(0, learnt), budget)?;
         self.own = Own::new(&self.settings);
         for index in learnt..series.len() {
             self.update(series.at(index), &series.sample(index));
         }
-        let report = self.inner.fit(series, budget)?;
+        self.inner.relearn(budget)?;
         if let (Some(slot), Some(last)) = (
             self.own.slot(series.at(series.len() - 1), &self.settings),
             series.sample(series.len() - 1).target,

@@ -12,7 +12,9 @@ use crate::history::History;
 use crate::scored::Point;
 use crate::trees::short;
 
-/// Rows that are learnt from, at most: the latest.
+/// Slots whose rows may be learnt from: the latest.
+const SLOTS_MAX: usize = 10_000;
+/// Rows that are learnt from, at most, evenly among those: neighbours say nearly the same.
 pub(crate) const ROWS_MAX: usize = 10_000;
 /// Slots before the first row, in which the regression finds its feet.
 pub(crate) const WARM_UP: usize = 48;
@@ -58,7 +60,7 @@ impl Regression {
         };
         if let Some(said) = self.horizons.iter().map(one).collect::<Option<Vec<f32>>>() {
             self.said.push_back((slot, said));
-            if self.said.len() > ROWS_MAX {
+            if self.said.len() > SLOTS_MAX {
                 self.said.pop_front();
             }
         }
@@ -66,7 +68,7 @@ impl Regression {
 
     /// Steps through what `history` knows and it has not seen.
     pub(crate) fn catch_up(&mut self, history: &History) {
-        let from = history.end().saturating_sub(ROWS_MAX + WARM_UP);
+        let from = history.end().saturating_sub(SLOTS_MAX + WARM_UP);
         for slot in self.stepped.max(from).max(history.first())..history.end() {
             self.step(history, slot);
         }
@@ -97,9 +99,16 @@ impl Regression {
         made
     }
 
-    /// The views of all slots that were stepped through.
+    /// The views of slots that were stepped through: each, or of many every second or third.
     pub(crate) fn views(&self, history: &History) -> Vec<View> {
-        self.said.iter().filter_map(|(slot, _)| View::from(history, *slot)).collect()
+        let every = self.said.len().div_ceil(ROWS_MAX).max(1);
+        self.said
+            .iter()
+            .rev()
+            .step_by(every)
+            .rev()
+            .filter_map(|(slot, _)| View::from(history, *slot))
+            .collect()
     }
 
     pub(crate) fn horizons(&self) -> &[usize] {

@@ -34,6 +34,9 @@ const LEVELS: [f64; 2] = [0.5, 0.9];
 /// Slots at the end of a fitted series on which members earn their first weights.
 const REPLAYED: usize = 1_000;
 
+/// What was learnt before, to those slots, from which on they would teach nobody anything new.
+const ENOUGH: usize = 8;
+
 /// Several forecasters that answer as one.
 pub struct Ensemble {
     settings: Settings,
@@ -134,6 +137,12 @@ impl Ensemble {
         self.members.iter_mut().map(ask).collect()
     }
 
+    /// What members say of the newest slot, after they learnt, in place of what they said before.
+    fn ask_anew(&mut self) {
+        let offer = self.ask();
+        self.core.renew(|blend| blend.replace(offer));
+    }
+
     fn take(&mut self, at: Timestamp, sample: &Sample) {
         for member in self.members.iter_mut().filter(|member| !member.broken) {
             let updated = catch_unwind(AssertUnwindSafe(|| member.forecaster.update(at, sample)));
@@ -146,26 +155,26 @@ impl Ensemble {
         self.core.point_mut().offer(offer);
         self.core.take(at, sample);
     }
+}
 
-    /// Fits every member; gives the reports of those that could be, and why the others could not.
-    fn fit_members(&mut self, series: &Series, budget: Budget) -> (Vec<FitReport>, Vec<String>) {
-        let (mut reports, mut failed) = (Vec::new(), Vec::new());
-        for member in &mut self.members {
-            let fitted = catch_unwind(AssertUnwindSafe(|| member.forecaster.fit(series, budget)));
-            match fitted {
-                Ok(Ok(report)) => {
-                    member.broken = false;
-                    reports.push(report);
-                }
-                Ok(Err(error)) => failed.push(format!("{}: {error}", member.name)),
-                Err(_) => {
-                    member.broken = true;
-                    member.failures += 1;
-                    failed.push(format!("{}: it panicked", member.name));
-                }
+impl Member {
+    /// Has it learn; what it did, or why it could not.
+    fn learn<R>(
+        &mut self,
+        lesson: impl FnOnce(&mut dyn Forecaster) -> Result<R, FitError>,
+    ) -> Result<R, String> {
+        match catch_unwind(AssertUnwindSafe(|| lesson(self.forecaster.as_mut()))) {
+            Ok(Ok(learnt)) => {
+                self.broken = false;
+                Ok(learnt)
+            }
+            Ok(Err(error)) => Err(format!("{}: {error}", self.name)),
+            Err(_) => {
+                self.broken = true;
+                self.failures += 1;
+                Err(format!("{}: it panicked", self.name))
             }
         }
-        (reports, failed)
     }
 }
 
@@ -176,8 +185,14 @@ impl Forecaster for Ensemble {
         }
         let replayed = REPLAYED.min(series.len() * 2 / 5);
         let learnt = series.len() - replayed;
-        let (reports, failed) = self.fit_members(&series.slice(0, learnt), budget);
-        if reports.is_empty() {
+        let before = series.slice(0, learnt);
+        let begun: Vec<Result<FitReport, String>> = self
+            .members
+            .iter_mut()
+            .map(|member| member.learn(|model| model.begin(&before, budget)))
+            .collect();
+        if begun.iter().all(Result::is_err) {
+            let failed: Vec<String> = begun.into_iter().filter_map(Result::err).collect();
             return Err(FitError::AllFailed(failed.join("; ")));
         }
         self.core = Scored::new(&self.settings);
@@ -185,15 +200,40 @@ impl Forecaster for Ensemble {
         for index in learnt..series.len() {
             self.take(series.at(index), &series.sample(index));
         }
-        // The weights stand; now everyone learns from all there is.
-        let (refitted, _) = self.fit_members(series, budget);
-        let reports = if refitted.is_empty() { reports } else { refitted };
-        let offer = self.ask();
-        self.core.renew(|blend| blend.replace(offer));
+        // The weights stand; now everyone learns from all there is, where that is much more than before.
+        // What was held back may be what a member lacked.
+        let close = |(member, begun): (&mut Member, Result<FitReport, String>)| match begun {
+            Ok(report) => {
+                if learnt < ENOUGH * replayed {
+                    // Who cannot learn once more stays as it was.
+                    let _ = member.learn(|model| model.relearn(budget));
+                }
+                Some(report)
+            }
+            Err(_) => member.learn(|model| model.fit(series, budget)).ok(),
+        };
+        let reports: Vec<FitReport> = self.members.iter_mut().zip(begun).filter_map(close).collect();
+        self.ask_anew();
         Ok(FitReport {
             iterations: reports.iter().map(|report| report.iterations).sum(),
             points: reports.iter().map(|report| report.points).max().unwrap_or(0),
         })
+    }
+
+    fn relearn(&mut self, budget: Budget) -> Result<(), FitError> {
+        let learn = |member: &mut Member| member.learn(|model| model.relearn(budget));
+        let failed: Vec<String> = self
+            .members
+            .iter_mut()
+            .filter(|member| !member.broken)
+            .map(learn)
+            .filter_map(Result::err)
+            .collect();
+        if failed.len() == self.members.len() {
+            return Err(FitError::AllFailed(failed.join("; ")));
+        }
+        self.ask_anew();
+        Ok(())
     }
 
     fn update(&mut self, at: Timestamp, sample: &Sample) {

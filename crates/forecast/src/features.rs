@@ -105,12 +105,17 @@ impl View {
 
 /// Mean of the absolute readings over `steps`.
 fn mean_size(history: &History, slot: usize, steps: usize) -> f64 {
-    let (mut sum, mut count) = (0.0, 0_u32);
-    for value in history.range((slot + 1).saturating_sub(steps), slot + 1) {
-        sum += value.abs();
-        count += 1;
+    // Four sums side by side: one after the other each addition would wait for the last.
+    let (mut sums, mut counts) = ([0.0; 4], [0.0; 4]);
+    for four in history.stretch((slot + 1).saturating_sub(steps), slot + 1).chunks(4) {
+        for ((sum, count), value) in sums.iter_mut().zip(&mut counts).zip(four) {
+            let known = value.is_finite();
+            *sum += if known { value.abs() } else { 0.0 };
+            *count += if known { 1.0 } else { 0.0 };
+        }
     }
-    if count == 0 { 0.0 } else { sum / f64::from(count) }
+    let count: f64 = counts.iter().sum();
+    if count > 0.0 { sums.iter().sum::<f64>() / count } else { 0.0 }
 }
 
 /// Mean absolute deviation from the median over `steps`.

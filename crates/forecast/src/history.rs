@@ -143,11 +143,16 @@ impl History {
         (0..=STALE_MAX).find_map(|age| self.get(slot.checked_sub(age)?))
     }
 
-    /// The readings of slots `from..to` that are kept, gaps left out.
-    pub(crate) fn range(&self, from: usize, to: usize) -> impl Iterator<Item = f64> + '_ {
+    /// The readings of slots `from..to` that are kept, gaps as what is no number.
+    pub(crate) fn stretch(&self, from: usize, to: usize) -> &[f64] {
         let index = |slot: usize| slot.saturating_sub(self.first).min(self.values.len());
         let (from, to) = (index(from), index(to));
-        self.values[from..to.max(from)].iter().copied().filter(|value| value.is_finite())
+        &self.values[from..to.max(from)]
+    }
+
+    /// The readings of slots `from..to` that are kept, gaps left out.
+    pub(crate) fn range(&self, from: usize, to: usize) -> impl Iterator<Item = f64> + '_ {
+        self.stretch(from, to).iter().copied().filter(|value| value.is_finite())
     }
 
     /// The mean of slots `from..to`.

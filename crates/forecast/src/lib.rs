@@ -53,6 +53,26 @@ pub trait Forecaster: Send {
     /// learnt. The model then is as it was.
     fn fit(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError>;
 
+    /// The first half of a fit, for who holds the end of a series back to see how the model does on it:
+    /// learns from `series`, and may leave its own errors to the updates that follow. A whole fit
+    /// unless a model knows better.
+    ///
+    /// # Errors
+    /// As [`Forecaster::fit`].
+    fn begin(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
+        self.fit(series, budget)
+    }
+
+    /// The second half: learns once more, from all that was read since too, and keeps what it knows of
+    /// its errors. Nothing to do for models that learn with every reading.
+    ///
+    /// # Errors
+    /// As [`Forecaster::fit`].
+    fn relearn(&mut self, budget: Budget) -> Result<(), FitError> {
+        let _ = budget;
+        Ok(())
+    }
+
     /// Takes the next sample. Steps that were left out in between become gaps; a sample that is
     /// older than the last one changes nothing.
     fn update(&mut self, at: Timestamp, sample: &Sample);

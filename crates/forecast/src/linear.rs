@@ -78,21 +78,25 @@ impl Normal {
     }
 }
 
-/// In place: the lower triangle of a positive definite matrix becomes its factor.
+/// In place: the lower triangle of a positive definite matrix becomes its factor. Column by column, each
+/// taken at once from all rows below: sums along rows in memory, which the compiler makes wide.
 fn cholesky(triangle: &mut [f64], width: usize) -> Option<()> {
-    for i in 0..width {
-        let row = i * (i + 1) / 2;
-        for j in 0..=i {
-            let other = j * (j + 1) / 2;
-            let dot: f64 = (0..j).map(|k| triangle[row + k] * triangle[other + k]).sum();
-            let rest = triangle[row + j] - dot;
-            if i == j {
-                if rest <= 0.0 || !rest.is_finite() {
-                    return None;
-                }
-                triangle[row + j] = rest.sqrt();
-            } else {
-                triangle[row + j] = rest / triangle[other + j];
+    let mut column = vec![0.0; width];
+    for j in 0..width {
+        let pivot = triangle[j * (j + 3) / 2];
+        if pivot <= 0.0 || !pivot.is_finite() {
+            return None;
+        }
+        let root = pivot.sqrt();
+        triangle[j * (j + 3) / 2] = root;
+        for i in j + 1..width {
+            let row = i * (i + 1) / 2;
+            let own = triangle[row + j] / root;
+            triangle[row + j] = own;
+            column[i] = own;
+            let rest = &mut triangle[row + j + 1..=row + i];
+            for (value, other) in rest.iter_mut().zip(&column[j + 1..=i]) {
+                *value -= own * other;
             }
         }
     }

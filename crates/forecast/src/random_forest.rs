@@ -21,15 +21,17 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 /// Trees of a horizon, at most.
-const TREES_MAX: u32 = 40;
-/// Rows that are learnt from, at most: the latest.
-const ROWS_MAX: usize = 8_000;
+const TREES_MAX: u32 = 28;
+/// Slots whose rows may be learnt from: the latest.
+const SLOTS_MAX: usize = 10_000;
+/// Rows that are learnt from, at most, evenly among those: neighbours say nearly the same.
+const ROWS_MAX: usize = 10_000;
 /// Rows that a horizon needs.
 const ROWS_MIN: usize = 100;
 /// Slots before the first row.
 const WARM_UP: usize = 16;
 /// Share of the rows that each tree sees.
-const ROW_SHARE: f64 = 0.6;
+const ROW_SHARE: f64 = 0.35;
 
 /// The trees of every horizon.
 #[derive(Clone, Serialize, Deserialize)]
@@ -103,8 +105,10 @@ impl Point for RandomForest {
 
     fn learn(&mut self, history: &History, budget: Budget) -> Result<FitReport, FitError> {
         let trees = budget.iterations.min(TREES_MAX);
-        let from = (history.first() + WARM_UP).max(history.end().saturating_sub(ROWS_MAX));
+        let from = (history.first() + WARM_UP).max(history.end().saturating_sub(SLOTS_MAX));
+        let every = history.end().saturating_sub(from).div_ceil(ROWS_MAX).max(1);
         let views: Vec<View> = (from..history.end())
+            .step_by(every)
             .filter(|&slot| history.get(slot).is_some())
             .filter_map(|slot| View::from(history, slot))
             .collect();

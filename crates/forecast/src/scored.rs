@@ -18,6 +18,10 @@ const SILENCE_MAX: usize = 256;
 const CEILING: f64 = 3.0;
 /// Updates between two looks for the largest reading of the week.
 const LOOK_EVERY: usize = 256;
+/// Slots at the end of a fitted series that are held back at first, so that there are errors to know.
+const HELD_BACK: usize = 2_000;
+/// Stepped slots whose errors are counted: what pools of errors remember.
+const SCORED: usize = 1_000;
 
 /// Says where the middle is.
 pub(crate) trait Point: Clone + Serialize + DeserializeOwned + Send + 'static {
@@ -36,10 +40,10 @@ pub(crate) trait Point: Clone + Serialize + DeserializeOwned + Send + 'static {
         Ok(FitReport { iterations: 1, points: history.known() })
     }
 
-    /// Slots at the end of a fitted series of `length` that are stepped through one by one after
-    /// (or instead of) learning, so that there are errors to know.
-    fn replayed(&self, length: usize) -> usize {
-        2_000.min(length * 2 / 5)
+    /// Slots at the end of a series that are stepped through one by one after it was learnt, for models
+    /// that learn so: none for those that learn at once.
+    fn stepped(&self) -> usize {
+        0
     }
 
     /// Looks at `slot`, the newest; called once for each slot.
@@ -79,6 +83,37 @@ impl<P: Point> Scored<P> {
 
     pub(crate) fn restore(settings: &Settings, bytes: &[u8]) -> Restored {
         Ok(Box::new(Self::read(settings, bytes)?))
+    }
+
+    /// One that knows `series` and little of its own errors, and what came of learning.
+    fn begun(
+        &self,
+        series: &Series,
+        budget: Budget,
+    ) -> Result<(Self, Result<FitReport, FitError>), FitError> {
+        if budget.iterations == 0 {
+            return Err(FitError::NoBudget);
+        }
+        if series.step() != self.settings.step {
+            return Err(FitError::Step { series: series.step(), settings: self.settings.step });
+        }
+        let mut fresh = Self::new(&self.settings);
+        let learnt = series.len().saturating_sub(fresh.point.stepped()).max(1);
+        fresh.history = History::of(&self.settings, &series.slice(0, learnt));
+        let report = fresh.point.learn(&fresh.history, budget);
+        for index in learnt..series.len() {
+            let (at, sample) = (series.at(index), series.sample(index));
+            if index + SCORED < series.len() {
+                fresh.history.push(at, &sample);
+                fresh.point.step(&fresh.history, fresh.history.end() - 1);
+            } else {
+                fresh.take(at, &sample);
+            }
+        }
+        if let Some(slot) = fresh.history.end().checked_sub(1) {
+            fresh.look_back(slot);
+        }
+        Ok((fresh, report))
     }
 
     /// From the bytes of a state.
@@ -139,15 +174,18 @@ impl<P: Point> Scored<P> {
             self.highest = self.highest.max(actual);
         }
         if slot.is_multiple_of(LOOK_EVERY) {
-            let week = crate::whole(604_800.0 / self.settings.step.as_secs_f64()).max(LOOK_EVERY);
-            let recent = self.history.range(slot.saturating_sub(week), slot + 1);
-            (self.lowest, self.highest) = recent
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-                    (low.min(value), high.max(value))
-                });
+            self.look_back(slot);
         }
         self.point.step(&self.history, slot);
         self.look(slot);
+    }
+
+    /// The least and the largest reading of the week before `slot`.
+    fn look_back(&mut self, slot: usize) {
+        let week = crate::whole(604_800.0 / self.settings.step.as_secs_f64()).max(LOOK_EVERY);
+        let recent = self.history.range(slot.saturating_sub(week), slot + 1);
+        (self.lowest, self.highest) = recent
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     }
 
     /// Forecasts from `slot`, the newest.
@@ -205,29 +243,33 @@ pub fn interpolate(
 
 impl<P: Point> Forecaster for Scored<P> {
     fn fit(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
-        if budget.iterations == 0 {
-            return Err(FitError::NoBudget);
-        }
-        if series.step() != self.settings.step {
-            return Err(FitError::Step { series: series.step(), settings: self.settings.step });
-        }
-        let mut fresh = Self::new(&self.settings);
-        let replayed = fresh.point.replayed(series.len()).max(1);
-        let learnt = series.len().saturating_sub(replayed).max(1);
-        fresh.history = History::of(&self.settings, &series.slice(0, learnt));
-        // Twice for models that learn at once: the errors on what was held out, then all of it.
-        let held_out = fresh.point.learn(&fresh.history, budget);
+        let learnt = series.len() - HELD_BACK.min(series.len() * 2 / 5);
+        let (mut fresh, held_back) = self.begun(&series.slice(0, learnt), budget)?;
         for index in learnt..series.len() {
             fresh.take(series.at(index), &series.sample(index));
         }
         let report = match fresh.point.learn(&fresh.history, budget) {
-            Err(error) => held_out.map_err(|_| error)?,
+            Err(error) => held_back.map_err(|_| error)?,
             Ok(report) => report,
         };
-        let last = fresh.history.end() - 1;
-        fresh.look(last);
+        fresh.look(fresh.history.end() - 1);
         *self = fresh;
         Ok(report)
+    }
+
+    fn begin(&mut self, series: &Series, budget: Budget) -> Result<FitReport, FitError> {
+        let (fresh, learnt) = self.begun(series, budget)?;
+        let learnt = learnt?;
+        *self = fresh;
+        Ok(learnt)
+    }
+
+    fn relearn(&mut self, budget: Budget) -> Result<(), FitError> {
+        self.point.learn(&self.history, budget)?;
+        if let Some(slot) = self.history.end().checked_sub(1) {
+            self.look(slot);
+        }
+        Ok(())
     }
 
     fn update(&mut self, at: Timestamp, sample: &Sample) {

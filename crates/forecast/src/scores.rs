@@ -43,15 +43,23 @@ impl Pool {
         if !score.is_finite() {
             return;
         }
-        if self.recent.len() == self.kept
-            && let Some(oldest) = self.recent.pop_front()
-        {
-            let at = self.ordered.partition_point(|one| one.total_cmp(&oldest).is_lt());
-            self.ordered.remove(at.min(self.ordered.len() - 1));
+        let to = self.ordered.partition_point(|&one| one < score);
+        let oldest = if self.recent.len() == self.kept { self.recent.pop_front() } else { None };
+        match oldest {
+            // Only what lies between the place that is left and the one that is taken moves.
+            Some(oldest) => {
+                let from = self.ordered.partition_point(|&one| one < oldest).min(self.ordered.len() - 1);
+                if from < to {
+                    self.ordered.copy_within(from + 1..to, from);
+                    self.ordered[to - 1] = score;
+                } else {
+                    self.ordered.copy_within(to..from, to + 1);
+                    self.ordered[to] = score;
+                }
+            }
+            None => self.ordered.insert(to, score),
         }
         self.recent.push_back(score);
-        let at = self.ordered.partition_point(|one| one.total_cmp(&score).is_lt());
-        self.ordered.insert(at, score);
     }
 
     #[cfg(test)]
