@@ -35,9 +35,11 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
     let folder = options.iter().position(|option| *option == "--traces");
     let folder = folder.map_or(Ok(OWN), |at| options.get(at + 1).copied().context("a folder is missing"))?;
     let traces = read(Path::new(folder))?;
+    let series = traces.iter().map(accuracy::series).collect::<anyhow::Result<Vec<_>>>()?;
     let found = tell::Found {
         speed: speed::measure()?,
-        accuracy: accuracy::measure(&traces)?,
+        refit: speed::refit(&traces, &series)?,
+        accuracy: accuracy::measure(&traces, &series)?,
         costs: costs::measure(&traces)?,
         worst: adversary::measure(&traces)?,
         traces: traces.iter().map(|trace| trace.name.clone()).collect(),

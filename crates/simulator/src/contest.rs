@@ -282,7 +282,7 @@ impl Field<'_> {
 }
 
 /// Works through `items` on several threads; results come in the order of the items.
-pub(crate) fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(items.iter().map(|_| None).collect::<Vec<Option<R>>>());
     std::thread::scope(|scope| {

@@ -34,17 +34,16 @@ pub(super) struct Model {
     pub(super) naive_wins: Vec<String>,
 }
 
-pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Model>> {
-    let series = traces.iter().map(series).collect::<anyhow::Result<Vec<_>>>()?;
-    let naive = evaluations("naive", traces, &series)?;
+pub(super) fn measure(traces: &[Trace], series: &[Series]) -> anyhow::Result<Vec<Model>> {
+    let naive = evaluations("naive", traces, series)?;
     let one = |name: &&'static str| {
         eprintln!("model {name}");
-        Ok(model(name, &evaluations(name, traces, &series)?, &naive))
+        Ok(model(name, &evaluations(name, traces, series)?, &naive))
     };
     MODELS.iter().filter(|name| ::forecast::entry(name).is_some()).map(one).collect()
 }
 
-fn series(trace: &Trace) -> anyhow::Result<Series> {
+pub(super) fn series(trace: &Trace) -> anyhow::Result<Series> {
     let values = trace.values.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
     let series = Series::new(trace.start.unwrap_or(Timestamp::UNIX_EPOCH), trace.bucket, values)?;
     Ok(on_grid(&series, None))

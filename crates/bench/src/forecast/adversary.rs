@@ -3,6 +3,7 @@
 
 use control::{Controller, ForecastSeen, Observation, PolicySpec};
 use jiff::Timestamp;
+use simulator::contest::spread;
 use simulator::fluid::{self, Driver};
 use simulator::{Load, Scenario, Tally};
 
@@ -60,16 +61,13 @@ pub(super) fn measure(traces: &[Trace]) -> anyhow::Result<Vec<Worst>> {
             loads.push((load, hpa));
         }
         for (name, bend) in BENDS {
-            let mut worst = Worst {
-                name,
-                kappa,
-                start_up_s: start_up.as_secs_f64(),
-                ratio: 0.0,
-                on: String::new(),
-                below: 0,
-            };
-            for (load, hpa) in &loads {
-                let (own, below) = run(load, &scenario, name, bend)?;
+            eprintln!("forecasts that are bad: {name}, κ {kappa}");
+            let start_up_s = start_up.as_secs_f64();
+            let mut worst = Worst { name, kappa, start_up_s, ratio: 0.0, on: String::new(), below: 0 };
+            let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+            let runs = spread(&loads, threads, |(load, _)| run(load, &scenario, name, bend));
+            for ((load, hpa), ran) in loads.iter().zip(runs) {
+                let (own, below) = ran?;
                 let ratio = own.cost(kappa) / hpa.cost(kappa);
                 worst.below += below;
                 if ratio > worst.ratio {

@@ -1,22 +1,31 @@
-//! What the default ensemble costs at each reading.
+//! What the default ensemble costs at each reading, and what it costs to fit it anew.
 
 use std::time::Duration;
 
-use ::forecast::{Sample, Settings};
+use ::forecast::backtest::Protocol;
+use ::forecast::{Forecaster, Sample, Series, Settings};
 use clock::Clock;
 use jiff::Timestamp;
+
+use super::Trace;
 
 /// Readings before the clock runs: all members speak by then.
 const BEFORE: u32 = 3_000;
 /// Readings that are timed.
 const TIMED: u32 = 500;
+/// Fits of each trace, of which the quickest counts: others may run on the same cores.
+const FITS: u32 = 3;
+
+/// The longest fit of all traces.
+pub(super) struct Refit {
+    pub(super) seconds: f64,
+    pub(super) readings: usize,
+    pub(super) on: String,
+}
 
 /// Mean wall time of an update and a forecast, in seconds.
 pub(super) fn measure() -> anyhow::Result<f64> {
-    let entry = ::forecast::entry("ensemble").ok_or_else(|| anyhow::anyhow!("there is no ensemble"))?;
-    let step = Duration::from_secs(60);
-    let settings = Settings { horizons: vec![1, 5, 15], ..Settings::new(step) };
-    let mut model = (entry.build)(&settings);
+    let mut model = ensemble(Duration::from_secs(60))?;
     let mut next = |minute: u32| -> anyhow::Result<()> {
         let noise = f64::from(minute.wrapping_mul(2_654_435_761) >> 22) / 1_024.0;
         let value = 100.0 + 60.0 * (f64::from(minute) / 1_440.0 * std::f64::consts::TAU).sin() + 8.0 * noise;
@@ -28,4 +37,29 @@ pub(super) fn measure() -> anyhow::Result<f64> {
     let clock = Clock::start();
     (BEFORE..BEFORE + TIMED).try_for_each(&mut next)?;
     Ok(clock.uptime().as_secs_f64() / f64::from(TIMED))
+}
+
+fn ensemble(step: Duration) -> anyhow::Result<Box<dyn Forecaster>> {
+    let entry = ::forecast::entry("ensemble").ok_or_else(|| anyhow::anyhow!("there is no ensemble"))?;
+    let settings = Settings { horizons: Protocol::default().horizons, ..Settings::new(step) };
+    Ok((entry.build)(&settings))
+}
+
+/// A fit on what the protocol learns from, alone, trace by trace.
+pub(super) fn refit(traces: &[Trace], series: &[Series]) -> anyhow::Result<Refit> {
+    let mut longest = Refit { seconds: 0.0, readings: 0, on: String::new() };
+    for (trace, series) in traces.iter().zip(series) {
+        let known = series.slice(0, Protocol::default().train_end(series.len()));
+        let mut quickest = f64::INFINITY;
+        for _ in 0..FITS {
+            let mut model = ensemble(series.step())?;
+            let clock = Clock::start();
+            model.fit(&known, ::forecast::Budget::default())?;
+            quickest = quickest.min(clock.uptime().as_secs_f64());
+        }
+        if quickest > longest.seconds {
+            longest = Refit { seconds: quickest, readings: known.len(), on: trace.name.clone() };
+        }
+    }
+    Ok(longest)
 }
