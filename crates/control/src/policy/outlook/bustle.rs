@@ -15,8 +15,9 @@ use crate::number;
 const KEPT: usize = 240;
 /// Deviations below which nothing is said.
 const KEPT_MIN: usize = 20;
-/// Requests in flight below which their number is too coarse to tell a rate.
-const IN_FLIGHT_MIN: u32 = 3;
+/// Requests in flight that a slot's mean makes likely, below which their number is too coarse to tell a
+/// rate. Not those that are: of a pool that has hardly one in flight only the stalls would be counted.
+const IN_FLIGHT_MIN: f64 = 3.0;
 /// Points that stand for the distribution, each for the same share.
 const POINTS: usize = 7;
 /// Share of the chance that is left out: half of it is felt by those who wait.
@@ -48,13 +49,10 @@ impl Bustle {
             self.keep(ratio, in_flight);
         }
         let rate = window.rate_per_second();
-        if window.in_flight < IN_FLIGHT_MIN || rate <= 0.0 {
-            return;
-        }
         // Time in the queue is not time at a worker.
         let served = latency.p50.saturating_sub(window.queue_wait_max);
         let response_s = served.as_secs_f64() / std::f64::consts::LN_2;
-        if response_s <= 0.0 {
+        if rate * response_s < IN_FLIGHT_MIN || window.in_flight == 0 {
             return;
         }
         let in_flight = f64::from(window.in_flight);
@@ -142,6 +140,22 @@ mod tests {
         let factors = bustle.factors();
         assert!((factors.iter().sum::<f64>() / factors.len() as f64 - 1.0).abs() < 0.15, "{factors:?}");
         assert!(factors[6] > 2.0 && factors[0] < 0.7, "{factors:?}");
+    }
+
+    #[test]
+    fn a_pool_that_has_hardly_a_request_in_flight_tells_of_no_bursts() {
+        let mut bustle = Bustle::default();
+        for index in 0..240 {
+            // Half a request at a time; each third window ends in a hiccup of the machine.
+            let mut window = slot(1.0);
+            window.in_flight = if index % 3 == 0 { 3 + index % 40 } else { 0 };
+            if let Some(latency) = &mut window.latency {
+                (latency.p50, latency.p95) = (latency.p50 / 40, latency.p95 / 40);
+            }
+            bustle.observe(&window);
+        }
+        bustle.settle();
+        assert_eq!(bustle.factors(), [1.0]);
     }
 
     #[test]
