@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod adversary;
+mod beside;
 mod chance;
 mod costs;
 mod speed;
@@ -42,6 +43,7 @@ pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
         accuracy: accuracy::measure(&traces, &series)?,
         costs: costs::measure(&traces)?,
         worst: adversary::measure(&traces)?,
+        beside: beside::measure(&traces)?,
         traces: traces.iter().map(|trace| trace.name.clone()).collect(),
     };
     let text = tell::text(&found);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::accuracy::Model;
 use super::adversary::Worst;
+use super::beside::Beside;
 use super::chance::Estimate;
 use super::costs::{Cell, HPA, Means, POLICIES};
 use super::speed::Refit;
@@ -13,6 +14,7 @@ pub(super) struct Found {
     pub(super) costs: Vec<Cell>,
     pub(super) accuracy: Vec<Model>,
     pub(super) worst: Vec<Worst>,
+    pub(super) beside: Vec<Beside>,
     /// Mean time of an update and a forecast of the default ensemble, in seconds.
     pub(super) speed: f64,
     pub(super) refit: Refit,
@@ -49,6 +51,8 @@ const SHARE_GOALS: [f64; 3] = [1.0, 20.0, 1.5];
 const ADVERSARY_GOAL: f64 = 1.10;
 /// Time for an update and a forecast, in seconds.
 const SPEED_GOAL: f64 = 1e-3;
+/// Time that a decision may take beside any model, in seconds.
+const TURN_GOAL: f64 = 0.05;
 /// Time for a fit, in seconds.
 const REFIT_GOAL: f64 = 1.0;
 
@@ -65,6 +69,7 @@ pub(super) fn text(found: &Found) -> String {
     costs(&mut text, &found.costs);
     safety(&mut text, &found.costs);
     adversary(&mut text, &found.worst);
+    beside(&mut text, &found.beside);
     accuracy(&mut text, &found.accuracy);
     let ensemble_ms = 1e3 * found.speed;
     let met = verdict(found.speed <= SPEED_GOAL);
@@ -173,6 +178,28 @@ fn adversary(text: &mut String, all: &[Worst]) {
             text,
             "| {} | {} s | {} | {:.3} ({met}) | {} | {} |",
             one.kappa, one.start_up_s, one.name, one.ratio, one.on, one.below
+        );
+    }
+}
+
+fn beside(text: &mut String, all: &[Beside]) {
+    let _ = write!(
+        text,
+        "\nThe same live: planted models on a thread beside the loop, 15 s of load a turn; what a turn took (goal: \
+         no bad model adds more than {:.0} ms), and decisions below the reactive rule's while it led.\n\n\
+         | model | turns | longest | 99 of 100 within | below |\n|---|---|---|---|---|\n",
+        1e3 * TURN_GOAL
+    );
+    for one in all {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.2} ms ({}) | {:.2} ms | {} |",
+            one.name,
+            one.turns,
+            1e3 * one.longest_s,
+            verdict(one.longest_s <= TURN_GOAL && one.below == 0),
+            1e3 * one.p99_s,
+            one.below
         );
     }
 }
