@@ -104,7 +104,7 @@ function pareto(scores) {
   const across = ticks(0, widest, x, 50 * unit), levels = ticks(lowest, highest, y, 26 * unit);
   for (const value of across) {
     shape(svg, "path", { class: "axis", d: `M${x(value)} 8V${bottom}` });
-    shape(svg, "text", { x: x(value), y: bottom + 16 * unit, "text-anchor": "middle" }, number(value));
+    shape(svg, "text", { x: x(value), y: bottom + 16 * unit, "text-anchor": x(value) > width - 30 * unit ? "end" : "middle" }, number(value));
   }
   for (const value of levels) {
     shape(svg, "path", { class: "axis", d: `M${left} ${y(value)}H${width - 10}` });
