@@ -215,7 +215,7 @@ fn balance(
     (taken, sockets): (Taken, Option<Sockets>),
     notices: &mut Vec<String>,
 ) -> anyhow::Result<Balancing> {
-    let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
+    let meter = Arc::new(Meter::default());
     let pool = listeners::pool(&config.balancer)?;
     let (drained_out, drained) = mpsc::channel(DRAINED_MAX);
     let on_drained: DrainNotice = Arc::new(move |id: WorkerId| {

@@ -103,7 +103,7 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) pool: Arc<Pool>,
     pub(crate) waiting: Arc<Waiting>,
-    pub(crate) shard: Arc<Shard>,
+    pub(crate) shard: Rc<Shard>,
     pub(crate) connections: Rc<Connections>,
     pub(crate) random: RefCell<Pcg64>,
     pub(crate) own_host: HeaderValue,
@@ -140,7 +140,7 @@ struct Seed {
     clock: Clock,
     pool: Arc<Pool>,
     waiting: Arc<Waiting>,
-    shard: Arc<Shard>,
+    shard: Shard,
     refusals: Arc<Refusals>,
     hedges: Arc<Hedges>,
     places: Arc<Places>,
@@ -210,7 +210,7 @@ impl Proxy {
                 clock,
                 pool: Arc::clone(&pool),
                 waiting: Arc::clone(&waiting),
-                shard: meter.shard(index),
+                shard: meter.shard(),
                 refusals: proxy.router.refusals(),
                 hedges: proxy.router.hedges(),
                 places: proxy.router.places(),
@@ -333,7 +333,7 @@ async fn serve(
             return 0;
         }
     };
-    let Seed { retirements, cut, local_addr, opened, .. } = &seed;
+    let Seed { ref retirements, ref cut, ref local_addr, ref opened, .. } = seed;
     let stream = u128::try_from(seed.index).unwrap_or_default();
     let thread = Rc::new(Thread {
         connections: Rc::new(Connections::new(&seed.config, seed.clock)),
@@ -349,7 +349,7 @@ async fn serve(
         clock: seed.clock,
         pool: Arc::clone(&seed.pool),
         waiting: Arc::clone(&seed.waiting),
-        shard: Arc::clone(&seed.shard),
+        shard: Rc::new(seed.shard),
         tasks: TaskTracker::new(),
         stopping: seed.stopping.clone(),
         idle_grace: Arc::clone(&seed.idle_grace),

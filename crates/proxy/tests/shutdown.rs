@@ -14,7 +14,7 @@ use crate::support::{Balancer, Client, Conversation, Setup, Worker, loopback, so
 
 fn start(config: Config) -> Result<Proxy, StartError> {
     let pool = Pool::new(traffic::balance::build(traffic::balance::DEFAULT).unwrap(), None);
-    Proxy::start(config, pool, &Meter::new(1), Clock::start(), Arc::new(|_| {}))
+    Proxy::start(config, pool, &Meter::default(), Clock::start(), Arc::new(|_| {}))
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_pool_serves_one_proxy() {
         Proxy::start(
             Config::new(loopback()),
             Arc::clone(pool),
-            &Meter::new(1),
+            &Meter::default(),
             Clock::start(),
             Arc::new(|_| {}),
         )

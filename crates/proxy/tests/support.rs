@@ -76,7 +76,7 @@ impl Setup {
     pub(crate) fn start(self) -> Balancer {
         let balancer = traffic::balance::build(self.algorithm).unwrap();
         let pool = Pool::new(balancer, self.in_flight_max.and_then(NonZeroU32::new));
-        let meter = Meter::new(self.config.threads.get());
+        let meter = Meter::default();
         let clock = Clock::start();
         let drained = Arc::new(Mutex::new(Vec::new()));
         let on_drained = {

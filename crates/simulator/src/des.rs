@@ -7,6 +7,7 @@ pub mod chaos;
 mod credits;
 mod schedule;
 mod site;
+mod slab;
 mod station;
 
 use std::ops::ControlFlow;

@@ -69,6 +69,12 @@ pub(crate) fn index(value: u64) -> usize {
     usize::try_from(value).expect("lists in memory are shorter than the address space")
 }
 
+/// Nanoseconds as seconds; all that are beyond 292 years are as many.
+pub(crate) fn seconds_of(nanos: u64) -> f64 {
+    // With a sign, as processors convert them: without one it takes them five steps.
+    i64::try_from(nanos).unwrap_or(i64::MAX) as f64 / 1e9
+}
+
 /// Milliseconds as seconds.
 pub(crate) fn seconds(millis: u64) -> f64 {
     millis as f64 / 1e3

@@ -158,13 +158,13 @@ impl Pool {
     /// Learns from what requests did until `at`. To be called every quarter of a second or so.
     pub fn learn(&self, at: Timestamp) {
         let changed = match &mut self.limits.lock().learned {
-            Some(learned) => learned.look(at, &self.ready.load()),
+            Some(learned) => learned.look(at, &self.snapshot.load().ready),
             None => false,
         };
         if changed {
             self.limit();
         }
-        self.hedging.lock().learn(at, &self.ready.load(), &self.shared.hedge_after_nanos);
+        self.hedging.lock().learn(at, &self.snapshot.load().ready, &self.shared.hedge_after_nanos);
     }
 
     /// Requests at one backend at most, now; `None` without a limit.

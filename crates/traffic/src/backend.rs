@@ -1,6 +1,6 @@
 //! A worker as the proxy sees it: where it listens, and the requests at it.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::meter::Distribution;
 use crate::meter::histogram::Histogram;
 use crate::occupancy::{Occupancy, Shut, UNLIMITED};
 use crate::sync::{AtomicU32, AtomicU64};
+use crate::writers::Writers;
 use crate::{Address, BackendSample, Handed, Outcome, Pool, Route, Version, WorkerId};
 
 /// `first_request_at` of a backend that has not been given a request yet.
@@ -35,6 +36,10 @@ pub(crate) struct Shared {
     /// the pool.
     pub(crate) waiting: CachePadded<AtomicU32>,
     pub(crate) in_flight_max: AtomicU32,
+    /// Who leases and ends leases.
+    pub(crate) writers: Writers,
+    /// Whether the balancer will ask how long requests take.
+    pub(crate) learns_latency: AtomicBool,
     pub(crate) slow_start_micros: AtomicU64,
     pub(crate) ejection: ArcSwap<Ejection>,
     /// Its window; what every answer needs of it.
@@ -64,8 +69,8 @@ pub struct Backend {
     broken: AtomicU64,
     unreached: AtomicU64,
     cancelled: AtomicU64,
-    service_nanos: AtomicU64,
     first_request_at_micros: AtomicI64,
+    writers: Writers,
     shared: Arc<Shared>,
     pool: Weak<Pool>,
 }
@@ -90,8 +95,8 @@ impl Backend {
             broken: AtomicU64::new(0),
             unreached: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
-            service_nanos: AtomicU64::new(0),
             first_request_at_micros: AtomicI64::new(NEVER),
+            writers: shared.writers,
             shared,
             pool,
         }
@@ -126,7 +131,8 @@ impl Backend {
     }
 
     /// How long requests take here, by recent ones: a slow answer counts at once, and is forgotten
-    /// over time. Zero while nothing is known.
+    /// over time. Zero while nothing is known, as where the pool's balancer does not ask
+    /// ([`Balancer::reads_latency`](crate::Balancer::reads_latency)).
     pub fn latency(&self, at: Timestamp) -> Duration {
         let since = self.latency_at_micros.load(Relaxed);
         if since == NEVER {
@@ -168,7 +174,7 @@ impl Backend {
 
     /// Whether it takes this request though it may still be warming up: for a while after its
     /// first one it takes a growing share of those that fall to it.
-    pub(crate) fn is_warm_for(&self, draw: Draw) -> bool {
+    pub(crate) fn is_warm_for(&self, draw: &Draw) -> bool {
         let slow_start = self.shared.slow_start_micros.load(Relaxed);
         if slow_start == 0 {
             return true;
@@ -234,18 +240,13 @@ impl Backend {
 
     /// Counts a lease that ended without an answer, for a reason that is not the worker's.
     pub(crate) fn count_cancelled(&self) {
-        self.cancelled.fetch_add(1, Release);
+        self.writers.add(&self.cancelled, 1);
     }
 
     /// Counts a lease that ended because the worker could not be connected to.
-    pub(crate) fn count_unreached(&self, at: Timestamp, after: Duration) {
-        self.unreached.fetch_add(1, Release);
-        self.judge(at, after, true);
-    }
-
-    /// Time that requests spent at it, summed.
-    pub fn service_time(&self) -> Duration {
-        Duration::from_nanos(self.service_nanos.load(Relaxed))
+    pub(crate) fn count_unreached(&self, at: Timestamp, after_nanos: u64) {
+        self.writers.add(&self.unreached, 1);
+        self.judge(at, after_nanos, true);
     }
 
     /// How long requests have been at it, since it was first routed.
@@ -283,14 +284,15 @@ impl Backend {
     }
 
     /// Counts one more request in, unless the backend is full or retired.
+    #[inline]
     pub(crate) fn try_enter(&self, at: Timestamp) -> bool {
-        if let Err(shut) = self.occupancy.enter(self.in_flight_max()) {
+        if let Err(shut) = self.occupancy.enter(self.writers, self.in_flight_max()) {
             if shut == (Shut::Retired { last: true }) {
                 self.settle();
             }
             return false;
         }
-        self.leased.fetch_add(1, Relaxed);
+        self.writers.add(&self.leased, 1);
         if self.first_request_at_micros.load(Relaxed) == NEVER {
             // Losing the race means that another request was first.
             let _ =
@@ -307,8 +309,9 @@ impl Backend {
     }
 
     /// Ends a lease: counts the request out, and has the pool tell those who wait for room.
+    #[inline]
     pub(crate) fn leave(&self) {
-        if self.occupancy.leave() {
+        if self.occupancy.leave(self.writers) {
             self.settle();
         }
         if self.in_flight_max() != UNLIMITED
@@ -319,31 +322,33 @@ impl Backend {
         }
     }
 
-    pub(crate) fn count_ended(&self, at: Timestamp, service_time: Duration, outcome: Outcome) {
+    #[inline]
+    pub(crate) fn count_ended(&self, at: Timestamp, service_nanos: u64, outcome: Outcome) {
         let ended = if outcome == Outcome::Broken { &self.broken } else { &self.answered };
-        ended.fetch_add(1, Release);
+        self.writers.add(ended, 1);
         let failed = !outcome.is_completion();
         if failed {
-            self.failures.fetch_add(1, Relaxed);
+            self.writers.add(&self.failures, 1);
         }
-        let nanos = u64::try_from(service_time.as_nanos()).unwrap_or(u64::MAX);
-        self.service_nanos.fetch_add(nanos, Relaxed);
         if outcome != Outcome::Answered(101) {
-            self.durations.record(service_time);
-            self.learn(at, service_time);
+            self.durations.record(self.writers, service_nanos);
+            if self.shared.learns_latency.load(Relaxed) {
+                self.learn(at, Duration::from_nanos(service_nanos));
+            }
         }
-        self.judge(at, service_time, failed);
+        self.judge(at, service_nanos, failed);
     }
 
     /// Takes it into account for its health, and the pool's, that it has failed a request, sent so long
     /// before, or not.
-    pub(crate) fn judge(&self, at: Timestamp, after: Duration, failed: bool) {
+    #[inline]
+    fn judge(&self, at: Timestamp, after_nanos: u64, failed: bool) {
         if self.shared.breaker.is_on() {
-            let sent_at = at.saturating_sub(after).unwrap_or(at);
+            let sent_at = at.saturating_sub(Duration::from_nanos(after_nanos)).unwrap_or(at);
             self.shared.breaker.record(failed, sent_at, at, &self.shared.ejection.load());
         }
         if !failed {
-            return self.health.answered(at, self.shared.judged_over_micros.load(Relaxed));
+            return self.health.answered(at, self.shared.judged_over_micros.load(Relaxed), self.writers);
         }
         if self.health.failed(at, &self.shared.ejection.load())
             && !self.health.is_ejected(at)
@@ -373,6 +378,8 @@ pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
     let shared = Arc::new(Shared {
         waiting: CachePadded::default(),
         in_flight_max: AtomicU32::new(UNLIMITED),
+        writers: Writers::Many,
+        learns_latency: AtomicBool::new(false),
         slow_start_micros: AtomicU64::new(0),
         judged_over_micros: AtomicU64::new(Ejection::default().judged_over_micros()),
         ejection: ArcSwap::from_pointee(Ejection::default()),

@@ -82,10 +82,15 @@ pub struct Draw {
 /// Chooses among ready backends. Called by many threads at once.
 pub trait Balancer: Send + Sync + fmt::Debug {
     /// The index of the backend that takes the next request; `None` when none is eligible.
-    fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize>;
+    fn pick(&self, ready: Candidates<'_>, draw: &Draw) -> Option<usize>;
 
     /// Whether clients are to be told which backend they were with, so that they can say so.
     fn is_sticky(&self) -> bool {
+        false
+    }
+
+    /// Whether it looks at [`Backend::latency`], which is an estimate that costs something to keep.
+    fn reads_latency(&self) -> bool {
         false
     }
 }
@@ -96,21 +101,21 @@ pub trait Balancer: Send + Sync + fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 pub struct Candidates<'a> {
     ready: &'a [Arc<Backend>],
-    rule: Rule,
+    rule: &'a Rule<'a>,
 }
 
 /// Who may take a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
+pub(crate) struct Rule<'a> {
     pub(crate) avoid: Option<WorkerId>,
     /// Where all are out of service, all are in: one of them may answer yet.
     pub(crate) panic: bool,
     pub(crate) version: Option<Version>,
-    pub(crate) draw: Draw,
+    pub(crate) draw: &'a Draw,
 }
 
 impl<'a> Candidates<'a> {
-    pub(crate) fn new(ready: &'a [Arc<Backend>], rule: Rule) -> Self {
+    pub(crate) fn new(ready: &'a [Arc<Backend>], rule: &'a Rule<'a>) -> Self {
         Self { ready, rule }
     }
 
@@ -132,7 +137,7 @@ impl<'a> Candidates<'a> {
     /// The backend at `index`, if it may take the request.
     pub fn get(&self, index: usize) -> Option<&'a Backend> {
         let backend = self.ready.get(index)?;
-        let Rule { avoid, panic, version, draw } = self.rule;
+        let Rule { avoid, panic, version, draw } = *self.rule;
         let eligible = Some(backend.id()) != avoid
             && !backend.is_retired()
             && !backend.is_full()

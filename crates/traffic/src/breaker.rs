@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sync::AtomicU64;
 use crate::tally::Tally;
+use crate::writers::Writers;
 use crate::{Ejection, Pool};
 
 /// `open_until` of a closed circuit.
@@ -137,10 +138,10 @@ impl Breaker {
     pub(crate) fn record(&self, failed: bool, sent_at: Timestamp, at: Timestamp, rule: &Ejection) {
         let until = self.open_until_micros.load(Acquire);
         if until == CLOSED {
-            let (requests, failures) = self.window.count(failed, at, rule.window_micros());
+            let (requests, failures) = self.window.count(Writers::Many, failed, at, rule.window_micros());
             let ratio = f64::from_bits(self.failure_ratio.load(Relaxed));
-            let too_many = f64::from(failures) >= ratio * f64::from(requests);
-            if failed && too_many && requests >= rule.volume_min {
+            let too_many = failures as f64 >= ratio * requests as f64;
+            if failed && too_many && requests >= u64::from(rule.volume_min) {
                 self.open(CLOSED, at, rule);
             }
         } else if sent_at.as_microsecond() < until {

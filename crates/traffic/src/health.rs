@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::tally::Tally;
+use crate::writers::Writers;
 use crate::{Address, WorkerId};
 
 /// `out_until` of a backend that is in service.
@@ -215,11 +216,12 @@ impl Health {
     }
 
     /// Takes an answer. It counts for [`Ejection::judged_over_micros`].
-    pub(crate) fn answered(&self, at: Timestamp, window_micros: u64) {
+    #[inline]
+    pub(crate) fn answered(&self, at: Timestamp, window_micros: u64, writers: Writers) {
         if window_micros == NEVER_JUDGED {
             return;
         }
-        self.window.count(false, at, window_micros);
+        self.window.count(writers, false, at, window_micros);
         if self.consecutive.load(Relaxed) > 0 {
             self.consecutive.store(0, Relaxed);
         }
@@ -237,11 +239,11 @@ impl Health {
         if window_micros == NEVER_JUDGED {
             return false;
         }
-        let (requests, failures) = self.window.count(true, at, window_micros);
+        let (requests, failures) = self.window.count(Writers::Many, true, at, window_micros);
         let in_a_row = self.consecutive.fetch_add(1, Relaxed).saturating_add(1);
         let on_probation = self.out_until_micros.0.load(Relaxed) != IN_SERVICE;
         let too_many =
-            requests >= rule.volume_min && f64::from(failures) >= rule.failure_ratio * f64::from(requests);
+            requests >= u64::from(rule.volume_min) && failures as f64 >= rule.failure_ratio * requests as f64;
         on_probation || in_a_row >= rule.consecutive || too_many
     }
 
@@ -302,7 +304,7 @@ mod tests {
         assert!(health.failed(at(1_000), &rule), "the first failure after the return is enough");
         health.eject(at(1_000), &rule);
         assert!(health.is_ejected(at(2_999)) && !health.is_ejected(at(3_000)));
-        health.answered(at(3_000), rule.judged_over_micros());
+        health.answered(at(3_000), rule.judged_over_micros(), Writers::Many);
         assert!(!health.failed(at(3_000), &rule), "forgiven");
         for _ in 0..20 {
             health.eject(at(10_000), &rule);
@@ -315,7 +317,7 @@ mod tests {
         let rule = Ejection { consecutive: u32::MAX, ..Ejection::default() };
         let health = Health::default();
         let verdict = |_| {
-            health.answered(at(100_000), rule.judged_over_micros());
+            health.answered(at(100_000), rule.judged_over_micros(), Writers::Many);
             health.failed(at(100_000), &rule)
         };
         let verdicts: Vec<bool> = (0..10).map(verdict).collect();

@@ -1,8 +1,11 @@
 //! Counts what requests do: one shard a thread, no locks, summed by whoever reads.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +14,9 @@ use parking_lot::Mutex;
 pub(crate) mod histogram;
 mod reading;
 
+use crate::elapsed::nanos_between;
 use crate::sync::AtomicU64;
+use crate::writers::Writers;
 use histogram::Histogram;
 pub use reading::{Distribution, Reading};
 
@@ -48,37 +53,70 @@ impl Outcome {
 
 /// All shards. Readers are independent of each other: each keeps its last [`Reading`] and takes
 /// the difference.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Meter {
-    shards: Vec<Arc<Shard>>,
+    /// Those of writers that have gone, too: what they counted has happened.
+    shards: Mutex<Vec<Arc<Counts>>>,
 }
 
 impl Meter {
-    /// A meter for `threads` writers; at least one.
-    pub fn new(threads: usize) -> Self {
-        Self { shards: (0..threads.max(1)).map(|_| Arc::default()).collect() }
-    }
-
-    /// The shard of the `thread`-th writer. Writers beyond the number of shards share, which is
-    /// slower but not wrong.
-    pub fn shard(&self, thread: usize) -> Arc<Shard> {
-        Arc::clone(&self.shards[thread % self.shards.len()])
+    /// A shard for one more writer.
+    pub fn shard(&self) -> Shard {
+        let counts = Arc::<Counts>::default();
+        self.shards.lock().push(Arc::clone(&counts));
+        Shard { counts, one_thread: PhantomData }
     }
 
     /// All counts until now.
     pub fn read(&self, at: Timestamp) -> Reading {
         let mut reading = Reading::empty(at);
-        for shard in &self.shards {
-            shard.add_to(&mut reading);
+        for counts in &*self.shards.lock() {
+            counts.add_to(&mut reading);
         }
         reading
     }
 }
 
-/// One thread's counts, on cache lines of their own.
+/// A shard is written by the thread that holds it.
+const BY_ONE: Writers = Writers::One;
+
+/// Where one thread counts. It may be moved to another, but not shared, so that no count is
+/// written by two.
+#[derive(Debug)]
+pub struct Shard {
+    counts: Arc<Counts>,
+    one_thread: PhantomData<Cell<()>>,
+}
+
+impl Shard {
+    /// A request has come in at `at`.
+    #[inline]
+    pub fn arrive(self: &Rc<Self>, at: Timestamp) -> Arrival {
+        BY_ONE.add(&self.counts.arrivals, 1);
+        Arrival { shard: Rc::clone(self), at, ended: false }
+    }
+
+    /// A request has been sent to a worker once more.
+    pub fn count_retry(&self) {
+        BY_ONE.add(&self.counts.retries, 1);
+    }
+
+    /// A request has begun to wait for a worker; balanced by [`leave_queue`](Self::leave_queue).
+    pub fn enter_queue(&self) {
+        BY_ONE.add(&self.counts.queue_entered, 1);
+    }
+
+    /// A request has stopped waiting after `wait`, whatever the reason.
+    pub fn leave_queue(&self, wait: Duration) {
+        BY_ONE.add(&self.counts.queue_left, 1);
+        self.counts.queue_wait.record(BY_ONE, u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+    }
+}
+
+/// One shard's counts, on cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct Shard {
+struct Counts {
     arrivals: AtomicU64,
     completions: AtomicU64,
     /// Answered by a worker with a status of 500 or more.
@@ -96,32 +134,11 @@ pub struct Shard {
     queue_wait: Histogram,
 }
 
-impl Shard {
-    /// A request has come in at `at`.
-    pub fn arrive(self: &Arc<Self>, at: Timestamp) -> Arrival {
-        self.arrivals.fetch_add(1, Relaxed);
-        Arrival { shard: Arc::clone(self), at, ended: false }
-    }
-
-    /// A request has been sent to a worker once more.
-    pub fn count_retry(&self) {
-        self.retries.fetch_add(1, Relaxed);
-    }
-
-    /// A request has begun to wait for a worker; balanced by [`leave_queue`](Self::leave_queue).
-    pub fn enter_queue(&self) {
-        self.queue_entered.fetch_add(1, Relaxed);
-    }
-
-    /// A request has stopped waiting after `wait`, whatever the reason.
-    pub fn leave_queue(&self, wait: Duration) {
-        self.queue_left.fetch_add(1, Release);
-        self.queue_wait.record(wait);
-    }
-
-    fn count_ended(&self, outcome: Outcome, latency: Duration) {
+impl Counts {
+    #[inline]
+    fn count_ended(&self, outcome: Outcome, latency_nanos: u64) {
         let add = |count: &AtomicU64| {
-            count.fetch_add(1, Release);
+            BY_ONE.add(count, 1);
         };
         match outcome {
             Outcome::Answered(_) if outcome.is_completion() => add(&self.completions),
@@ -131,12 +148,12 @@ impl Shard {
         }
         let class = outcome.status().and_then(|status| usize::from(status / 100).checked_sub(1));
         if let Some(count) = class.and_then(|class| self.statuses.get(class)) {
-            count.fetch_add(1, Relaxed);
+            add(count);
         }
         // A connection that changed protocol lives as long as its two ends like: that is no
         // latency of a request, and would drown those that are.
         if outcome != Outcome::Answered(101) {
-            self.latency.record(latency);
+            self.latency.record(BY_ONE, latency_nanos);
         }
     }
 
@@ -165,7 +182,7 @@ impl Shard {
 /// A request under way. Dropped without [`finish`](Arrival::finish) it counts as cancelled.
 #[derive(Debug)]
 pub struct Arrival {
-    shard: Arc<Shard>,
+    shard: Rc<Shard>,
     at: Timestamp,
     ended: bool,
 }
@@ -177,17 +194,18 @@ impl Arrival {
     }
 
     /// Counts it as ended at `at`.
+    #[inline]
     pub fn finish(mut self, at: Timestamp, outcome: Outcome) {
         self.ended = true;
-        let latency = Duration::try_from(at.duration_since(self.at)).unwrap_or_default();
-        self.shard.count_ended(outcome, latency);
+        self.shard.counts.count_ended(outcome, nanos_between(self.at, at));
     }
 }
 
 impl Drop for Arrival {
+    #[inline]
     fn drop(&mut self) {
         if !self.ended {
-            self.shard.cancelled.fetch_add(1, Release);
+            BY_ONE.add(&self.shard.counts.cancelled, 1);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Who waits for room while the last request leaves is not here: that needs the one order of all
 //! sequentially consistent accesses, which loom does not know; `tests/stress.rs` tries it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use loom::thread;
 
 use crate::balance::{Balancer, Candidates, Draw, RoundRobin, Rule};
 use crate::occupancy::{Occupancy, Shut, UNLIMITED};
+use crate::writers::Writers;
 use crate::{Meter, Outcome};
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
@@ -35,10 +37,10 @@ impl Roster {
 }
 
 fn request(occupancy: &Occupancy, roster: &Roster) -> bool {
-    match occupancy.enter(UNLIMITED) {
+    match occupancy.enter(Writers::Many, UNLIMITED) {
         Ok(()) => {
             assert_eq!(*roster.drained.lock().unwrap(), 0, "a request inside, and reported as drained");
-            if occupancy.leave() {
+            if occupancy.leave(Writers::Many) {
                 roster.settle(occupancy);
             }
             true
@@ -78,7 +80,7 @@ fn a_revived_backend_has_lost_nobody() {
     loom::model(|| {
         let occupancy = Arc::new(Occupancy::default());
         let other = Arc::clone(&occupancy);
-        let request = thread::spawn(move || other.enter(UNLIMITED).is_ok());
+        let request = thread::spawn(move || other.enter(Writers::Many, UNLIMITED).is_ok());
         occupancy.set_retired(true);
         occupancy.set_retired(false);
         let inside = u32::from(request.join().unwrap());
@@ -94,10 +96,10 @@ fn a_limit_is_never_overshot() {
         let requests = [0, 1].map(|_| {
             let occupancy = Arc::clone(&occupancy);
             thread::spawn(move || {
-                if occupancy.0.enter(1).is_ok() {
+                if occupancy.0.enter(Writers::Many, 1).is_ok() {
                     assert_eq!(occupancy.1.fetch_add(1, SeqCst), 0, "two at once");
                     occupancy.1.fetch_sub(1, SeqCst);
-                    occupancy.0.leave();
+                    occupancy.0.leave(Writers::Many);
                 }
             })
         });
@@ -117,8 +119,8 @@ fn rotation_gives_each_its_turn() {
         let shared = Arc::new((RoundRobin::default(), pool));
         let pick = |shared: &(RoundRobin, Vec<Arc<crate::Backend>>)| {
             let draw = Draw { at: AT, random: 0, key: 0, stick_to: None };
-            let rule = Rule { avoid: None, panic: false, version: None, draw };
-            shared.0.pick(Candidates::new(&shared.1, rule), draw)
+            let rule = Rule { avoid: None, panic: false, version: None, draw: &draw };
+            shared.0.pick(Candidates::new(&shared.1, &rule), &draw)
         };
         let other = Arc::clone(&shared);
         let theirs = thread::spawn(move || pick(&other));
@@ -131,9 +133,10 @@ fn rotation_gives_each_its_turn() {
 #[test]
 fn no_request_ends_before_it_has_come() {
     loom::model(|| {
-        let meter = Arc::new(Meter::new(1));
-        let shard = meter.shard(0);
+        let meter = Arc::new(Meter::default());
+        let shard = meter.shard();
         let writer = thread::spawn(move || {
+            let shard = Rc::new(shard);
             let arrival = shard.arrive(AT);
             shard.enter_queue();
             shard.leave_queue(Duration::ZERO);

@@ -1,11 +1,12 @@
 //! How many requests a backend has, and whether it may have more, in one word: every change of one
 //! sees the other.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::AtomicU32;
+use crate::writers::Writers;
 
 /// A limit that is none.
 pub(crate) const UNLIMITED: u32 = u32::MAX;
@@ -50,17 +51,27 @@ impl Occupancy {
     }
 
     /// Lets one more request in, unless there are `max` or the backend is retired.
-    pub(crate) fn enter(&self, max: u32) -> Result<(), Shut> {
-        let before = if max == UNLIMITED {
-            self.0.fetch_add(ONE, SeqCst)
-        } else {
-            // Never overshoots, not even for a moment: another thread that took the overshoot for
-            // a full backend would wait for room that nobody then announces.
-            let below_max = |now: u32| (now / ONE < max).then(|| now + ONE);
-            self.0.fetch_update(SeqCst, SeqCst, below_max).map_err(|_| Shut::Full)?
+    #[inline]
+    pub(crate) fn enter(&self, writers: Writers, max: u32) -> Result<(), Shut> {
+        let before = match writers {
+            Writers::Many if max == UNLIMITED => self.0.fetch_add(ONE, SeqCst),
+            Writers::Many => {
+                // Never overshoots, not even for a moment: another thread that took the overshoot
+                // for a full backend would wait for room that nobody then announces.
+                let below_max = |now: u32| (now / ONE < max).then(|| now + ONE);
+                self.0.fetch_update(SeqCst, SeqCst, below_max).map_err(|_| Shut::Full)?
+            }
+            Writers::One => {
+                let now = self.0.load(Relaxed);
+                if now / ONE >= max {
+                    return Err(Shut::Full);
+                }
+                self.0.store(now + ONE, Release);
+                now
+            }
         };
         if before & RETIRED != 0 {
-            return Err(Shut::Retired { last: self.leave() });
+            return Err(Shut::Retired { last: self.leave(writers) });
         }
         Ok(())
     }
@@ -69,8 +80,16 @@ impl Occupancy {
     ///
     /// # Panics
     /// When nobody was inside.
-    pub(crate) fn leave(&self) -> bool {
-        let before = self.0.fetch_sub(ONE, SeqCst);
+    #[inline]
+    pub(crate) fn leave(&self, writers: Writers) -> bool {
+        let before = match writers {
+            Writers::Many => self.0.fetch_sub(ONE, SeqCst),
+            Writers::One => {
+                let now = self.0.load(Relaxed);
+                self.0.store(now.wrapping_sub(ONE), Release);
+                now
+            }
+        };
         assert!(before >= ONE, "a lease ended twice");
         before == ONE | RETIRED
     }

@@ -1,29 +1,34 @@
 //! The ready set as one snapshot without locks, and leases on its backends.
 
+mod snapshot;
+
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::adaptive::Limits;
 use crate::backend::Shared;
-use crate::balance::{Balancer, Candidates, Draw, Rule, spread};
+use crate::balance::{Balancer, Draw};
 use crate::breaker::Breaker;
+use crate::elapsed::nanos_between;
 use crate::health::{Ejection, TargetHealth};
 use crate::hedge::{self, Hedging};
 use crate::sync::{AtomicU32, AtomicU64};
+use crate::writers::Writers;
 use crate::{Backend, BackendSample, Handed, Outcome, Route, Version, WorkerId, WorkerLedger};
+pub use snapshot::Snapshot;
+use snapshot::Split;
 
-/// How often one `lease` picks again because its choice was retired or filled under its hands;
-/// each round needs another thread to have got in first, so this many in a row means overload,
-/// for which waiting is the answer.
-const PICKS_MAX: u32 = 64;
+/// How often one `lease` looks again because the backends have changed under its hands: they change
+/// as workers come and go, so that twice in a row is rare already.
+const LOOKS_MAX: u32 = 8;
 
 /// How many drained backends are remembered, so that a worker put back in rotation while its
 /// drain notice was under way is the same backend with the same counts. Slots are few; more than
@@ -45,38 +50,13 @@ pub trait Watcher: Send + Sync {
 /// Which backends there are, and which of them are ready.
 #[derive(Debug)]
 pub struct Pool {
-    pub(crate) ready: ArcSwap<Vec<Arc<Backend>>>,
-    balancer: ArcSwap<Box<dyn Balancer>>,
-    split: ArcSwapOption<Split>,
-    /// Whether there is a split; cheaper to ask.
-    is_split: AtomicBool,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) hedging: Mutex<Hedging>,
     roster: Mutex<Roster>,
     watcher: OnceLock<Weak<dyn Watcher>>,
     this: Weak<Pool>,
-}
-
-/// How requests are shared out among versions of the app.
-#[derive(Debug)]
-struct Split {
-    shares: Vec<(Version, u32)>,
-    total: u64,
-}
-
-impl Split {
-    fn version(&self, draw: Draw) -> Option<Version> {
-        let mut lot = spread(draw.random.rotate_left(32)).checked_rem(self.total)?;
-        let wins = |(_, share): &&(Version, u32)| match lot.checked_sub(u64::from(*share)) {
-            Some(left) => {
-                lot = left;
-                false
-            }
-            None => true,
-        };
-        self.shares.iter().find(wins).map(|(version, _)| *version)
-    }
 }
 
 /// What writers know; no request takes its lock unless it is the last of a retired backend.
@@ -113,8 +93,25 @@ impl Pool {
         in_flight_max: Option<NonZeroU32>,
         ejection: Ejection,
     ) -> Arc<Self> {
+        Self::build(balancer, in_flight_max, ejection, Writers::Many)
+    }
+
+    /// The same for one thread, which alone leases and ends leases: as in a simulation, where
+    /// counting so that others may count too would be a quarter of a request's cost.
+    pub fn for_one_thread(balancer: Box<dyn Balancer>, in_flight_max: Option<NonZeroU32>) -> Arc<Self> {
+        Self::build(balancer, in_flight_max, Ejection::default(), Writers::One)
+    }
+
+    fn build(
+        balancer: Box<dyn Balancer>,
+        in_flight_max: Option<NonZeroU32>,
+        ejection: Ejection,
+        writers: Writers,
+    ) -> Arc<Self> {
         let shared = Arc::new(Shared {
             waiting: CachePadded::default(),
+            writers,
+            learns_latency: AtomicBool::new(balancer.reads_latency()),
             in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
             slow_start_micros: AtomicU64::new(0),
             judged_over_micros: AtomicU64::new(ejection.judged_over_micros()),
@@ -122,11 +119,9 @@ impl Pool {
             breaker: Breaker::default(),
             hedge_after_nanos: AtomicU64::new(hedge::NEVER),
         });
+        let snapshot = Snapshot { ready: Arc::default(), balancer: balancer.into(), split: None };
         Arc::new_cyclic(|this| Self {
-            ready: ArcSwap::default(),
-            balancer: ArcSwap::from_pointee(balancer),
-            split: ArcSwapOption::empty(),
-            is_split: AtomicBool::new(false),
+            snapshot: ArcSwap::from_pointee(snapshot),
             shared,
             limits: Mutex::new(Limits::by_hand(in_flight_max)),
             hedging: Mutex::default(),
@@ -168,7 +163,7 @@ impl Pool {
             };
             next.push(backend);
         }
-        self.ready.store(Arc::new(next.clone()));
+        self.change(&mut roster, |snapshot| snapshot.ready = Arc::new(next.clone()));
         let retired = std::mem::replace(&mut roster.routed, next);
         for backend in &retired {
             backend.set_retired(true);
@@ -182,12 +177,20 @@ impl Pool {
 
     /// Changes the algorithm; leases taken stay as they are.
     pub fn set_balancer(&self, balancer: Box<dyn Balancer>) {
-        self.balancer.store(Arc::new(balancer));
+        self.shared.learns_latency.store(balancer.reads_latency(), Relaxed);
+        self.change(&mut self.roster.lock(), |snapshot| snapshot.balancer = balancer.into());
+    }
+
+    /// Has all later leases see it; the lock is that of writers.
+    fn change(&self, _: &mut Roster, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        change(&mut next);
+        self.snapshot.store(Arc::new(next));
     }
 
     /// Whether the algorithm wants clients to remember their backend.
     pub fn is_sticky(&self) -> bool {
-        self.balancer.load().is_sticky()
+        self.snapshot.load().balancer.is_sticky()
     }
 
     /// Changes when a backend's own answers take it out of service.
@@ -221,44 +224,27 @@ impl Pool {
     /// Shares requests out among versions in these proportions; a version that is not named gets
     /// none, and one without a free backend leaves its share to the others. Empty: no split.
     pub fn set_split(&self, shares: &[(Version, u32)]) {
-        let total = shares.iter().map(|(_, share)| u64::from(*share)).sum();
-        let split = (total > 0).then(|| Arc::new(Split { shares: shares.to_vec(), total }));
-        self.is_split.store(split.is_some(), Relaxed);
-        self.split.store(split);
+        let split = Split::new(shares).map(Arc::new);
+        self.change(&mut self.roster.lock(), |snapshot| snapshot.split = split);
     }
 
     /// Gives the next request a backend other than `avoid`; `None` when none is ready or all are
     /// full. Where all are out of service, all are tried.
     pub fn lease(&self, draw: Draw, avoid: Option<WorkerId>) -> Option<Lease> {
-        let version =
-            self.is_split.load(Relaxed).then(|| self.split.load().as_ref()?.version(draw)).flatten();
-        let rule = Rule { avoid, panic: false, version, draw };
-        if let Some(lease) = self.lease_by(rule) {
-            return Some(lease);
-        }
-        if version.is_some()
-            && let Some(lease) = self.lease_by(Rule { version: None, ..rule })
-        {
-            return Some(lease);
-        }
-        let ready = self.ready.load();
-        let none_in_service = || !ready.iter().any(|b| b.takes_requests(draw.at) && b.is_warm_for(draw));
-        (!ready.is_empty() && none_in_service())
-            .then(|| self.lease_by(Rule { panic: true, version: None, ..rule }))
-            .flatten()
-    }
-
-    fn lease_by(&self, rule: Rule) -> Option<Lease> {
-        let balancer = self.balancer.load();
-        for _ in 0..PICKS_MAX {
-            let ready = self.ready.load();
-            let index = balancer.pick(Candidates::new(&ready, rule), rule.draw)?;
-            let backend = &ready[index];
-            if backend.try_enter(rule.draw.at) {
-                return Some(Lease { backend: Arc::clone(backend), leased_at: rule.draw.at, ended: false });
+        for _ in 0..LOOKS_MAX {
+            let snapshot = self.snapshot.load();
+            let lease = snapshot.lease(&draw, avoid);
+            // What was retired since it was read may have been all there was, and not be any more.
+            if lease.is_some() || Arc::ptr_eq(&snapshot, &self.snapshot.load()) {
+                return lease;
             }
         }
         None
+    }
+
+    /// What leases are taken from now, for whoever takes many and knows when the pool changes.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
     }
 
     /// Takes a backend out of service for a while, unless that left fewer than half of them in it,
@@ -284,7 +270,7 @@ impl Pool {
 
     /// The ready backends now.
     pub fn ready(&self) -> Arc<Vec<Arc<Backend>>> {
-        self.ready.load_full()
+        Arc::clone(&self.snapshot.load().ready)
     }
 
     /// The routed and the still draining backends' figures, in order of id.
@@ -383,23 +369,21 @@ impl Lease {
     }
 
     /// Ends it at `at`, counting the request as one that the backend has ended, well or badly.
+    #[inline]
     pub fn finish(mut self, at: Timestamp, outcome: Outcome) {
         self.ended = true;
-        self.backend.count_ended(at, self.age(at), outcome);
+        self.backend.count_ended(at, nanos_between(self.leased_at, at), outcome);
     }
 
     /// Ends it at `at`: the backend could not be connected to, and never knew of the request.
     pub fn unreached(mut self, at: Timestamp) {
         self.ended = true;
-        self.backend.count_unreached(at, self.age(at));
-    }
-
-    fn age(&self, at: Timestamp) -> Duration {
-        Duration::try_from(at.duration_since(self.leased_at)).unwrap_or_default()
+        self.backend.count_unreached(at, nanos_between(self.leased_at, at));
     }
 }
 
 impl Drop for Lease {
+    #[inline]
     fn drop(&mut self) {
         if !self.ended {
             self.backend.count_cancelled();

@@ -1,22 +1,32 @@
 //! Requests and failures in a window of time, counted by many threads without a lock.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicI64, AtomicU32};
 
 use jiff::Timestamp;
+
+use crate::sync::AtomicU64;
+use crate::writers::Writers;
 
 /// A window that begins with the first request after the end of the one before. A count lost to a
 /// race shifts a verdict by one request.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     from_micros: AtomicI64,
-    requests: AtomicU32,
-    failures: AtomicU32,
+    requests: AtomicU64,
+    failures: AtomicU64,
 }
 
 impl Tally {
     /// Counts one request; how many there were in the window of this length, and how many failed.
-    pub(crate) fn count(&self, failed: bool, at: Timestamp, window_micros: u64) -> (u32, u32) {
+    #[inline]
+    pub(crate) fn count(
+        &self,
+        writers: Writers,
+        failed: bool,
+        at: Timestamp,
+        window_micros: u64,
+    ) -> (u64, u64) {
         let now = at.as_microsecond();
         let length = i64::try_from(window_micros).unwrap_or(i64::MAX);
         if now.saturating_sub(self.from_micros.load(Relaxed)) >= length {
@@ -24,12 +34,8 @@ impl Tally {
             self.requests.store(0, Relaxed);
             self.failures.store(0, Relaxed);
         }
-        let requests = self.requests.fetch_add(1, Relaxed).saturating_add(1);
-        let failures = if failed {
-            self.failures.fetch_add(1, Relaxed).saturating_add(1)
-        } else {
-            self.failures.load(Relaxed)
-        };
+        let requests = writers.add(&self.requests, 1);
+        let failures = if failed { writers.add(&self.failures, 1) } else { self.failures.load(Relaxed) };
         (requests, failures)
     }
 

@@ -1,10 +1,11 @@
 //! The books balance whatever requests go through, and an audit finds where they do not.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use traffic::ledger::Audit;
-use traffic::{Ledger, Meter, Outcome, Pool, Reading, Sample};
+use traffic::{Ledger, Meter, Outcome, Pool, Reading, Sample, Shard, balance};
 
 use crate::support::{at, draw, pool, route};
 
@@ -33,8 +34,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-fn live(fate: Fate, number: u64, pool: &Pool, meter: &Meter) {
-    let shard = meter.shard(usize::try_from(number % 2).unwrap());
+fn live(fate: Fate, number: u64, pool: &Pool, shard: &Rc<Shard>) {
     let arrival = shard.arrive(at(0));
     let lease = || pool.lease(draw(number), None).expect("workers have room");
     match fate {
@@ -61,20 +61,21 @@ fn live(fate: Fate, number: u64, pool: &Pool, meter: &Meter) {
 }
 
 /// A run of some turns, with workers coming and going, as it would be recorded.
-fn recorded(turns: &[Vec<Fate>]) -> (Vec<Sample>, Ledger) {
-    let (pool, meter) = (pool("round_robin", None), Meter::new(2));
+fn recorded(pool: &Pool, turns: &[Vec<Fate>]) -> (Vec<Sample>, Ledger) {
+    let meter = Meter::default();
+    let shards = [meter.shard(), meter.shard()].map(Rc::new);
     let mut last = Reading::empty(at(0));
     let samples = turns.iter().enumerate().map(|(turn, fates)| {
         let turn = u32::try_from(turn).unwrap();
         // More slots than the pool remembers drained workers of.
         pool.replace(&[route(turn % 30 + 1), route((turn + 1) % 30 + 1), route(turn % 7 + 40)]);
         for (number, fate) in (0..).zip(fates) {
-            live(*fate, number, &pool, &meter);
+            live(*fate, number, pool, &shards[usize::from(number % 2 == 1)]);
         }
-        Sample::take(&pool, &meter, &mut last, at(0) + Duration::from_secs(u64::from(turn)))
+        Sample::take(pool, &meter, &mut last, at(0) + Duration::from_secs(u64::from(turn)))
     });
     let samples: Vec<Sample> = samples.collect();
-    (samples, Ledger::take(&pool, &meter, at(99)))
+    (samples, Ledger::take(pool, &meter, at(99)))
 }
 
 fn audited(samples: &[Sample], closing: &Ledger) -> Result<(), String> {
@@ -91,7 +92,9 @@ proptest! {
     fn whatever_happens_to_requests_the_books_balance(
         turns in prop::collection::vec(prop::collection::vec(fate(), 0..20), 1..60)
     ) {
-        let (samples, closing) = recorded(&turns);
+        let (samples, closing) = recorded(&pool("round_robin", None), &turns);
+        let for_one_thread = Pool::for_one_thread(balance::build("round_robin").unwrap(), None);
+        prop_assert_eq!(&recorded(&for_one_thread, &turns), &(samples.clone(), closing.clone()));
         prop_assert_eq!(audited(&samples, &closing), Ok(()));
         let requests: usize = turns.iter().map(Vec::len).sum();
         prop_assert_eq!(closing.accepted, u64::try_from(requests).unwrap());
@@ -104,7 +107,7 @@ proptest! {
 #[test]
 fn one_changed_number_is_found() {
     let fates = vec![Fate::Answered(200), Fate::Retried, Fate::Refused("queue_full"), Fate::BrokeOff];
-    let sound = recorded(&vec![fates; 5]);
+    let sound = recorded(&pool("round_robin", None), &vec![fates; 5]);
     assert_eq!(audited(&sound.0, &sound.1), Ok(()));
     type Change = fn(&mut Vec<Sample>, &mut Ledger);
     fn turn(samples: &mut [Sample]) -> &mut Ledger {

@@ -1,5 +1,6 @@
 //! What is counted, and that readers do not disturb each other.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ fn close(shown: Duration, actual: Duration) -> bool {
 
 #[test]
 fn a_window_tells_what_happened_between_two_readings() {
-    let meter = Meter::new(2);
-    let (one, other) = (meter.shard(0), meter.shard(1));
+    let meter = Meter::default();
+    let (one, other) = (Rc::new(meter.shard()), Rc::new(meter.shard()));
     one.arrive(at(0)).finish(after(10), Outcome::Answered(200));
     let earlier = meter.read(at(1));
     let waiting = other.arrive(at(1));
@@ -50,8 +51,8 @@ fn a_window_tells_what_happened_between_two_readings() {
 
 #[test]
 fn longest_wait_belongs_to_the_window_in_which_it_ended() {
-    let meter = Meter::new(1);
-    let shard = meter.shard(0);
+    let meter = Meter::default();
+    let shard = meter.shard();
     for wait in [Duration::from_secs(4), Duration::from_millis(20)] {
         shard.enter_queue();
         assert_eq!(meter.read(at(0)).queued, 1);
@@ -65,25 +66,25 @@ fn longest_wait_belongs_to_the_window_in_which_it_ended() {
 
 #[test]
 fn empty_window_has_no_latency() {
-    let meter = Meter::new(1);
+    let meter = Meter::default();
     let window = meter.read(at(1)).since(&Reading::empty(at(0)));
     assert_eq!((window.latency, window.queue_wait_max, window.arrivals), (None, Duration::ZERO, 0));
 }
 
 #[test]
 fn a_connection_that_changed_protocol_counts_but_has_no_latency() {
-    let meter = Meter::new(1);
-    meter.shard(0).arrive(at(0)).finish(at(3600), Outcome::Answered(101));
+    let meter = Meter::default();
+    Rc::new(meter.shard()).arrive(at(0)).finish(at(3600), Outcome::Answered(101));
     let reading = meter.read(at(3600));
     assert_eq!((reading.completions, reading.statuses[0], reading.latency.count()), (1, 1, 0));
 }
 
 #[test]
 fn a_sample_joins_pool_and_meter_and_moves_only_its_own_mark() {
-    let (pool, meter) = (pool("round_robin", None), Meter::new(1));
+    let (pool, meter) = (pool("round_robin", None), Meter::default());
     pool.replace(&[2, 1].map(route));
     let (mut loop_mark, metrics_mark) = (Reading::empty(at(0)), Reading::empty(at(0)));
-    let arrival = meter.shard(0).arrive(at(0));
+    let arrival = Rc::new(meter.shard()).arrive(at(0));
     let lease = pool.lease(draw(0), None).unwrap();
     let first = Sample::take(&pool, &meter, &mut loop_mark, at(1));
     assert_eq!((first.window.in_flight, first.window.arrivals), (1, 1));
@@ -97,11 +98,12 @@ fn a_sample_joins_pool_and_meter_and_moves_only_its_own_mark() {
 
 #[test]
 fn shards_written_by_many_threads_add_up() {
-    let meter = Arc::new(Meter::new(4));
+    let meter = Arc::new(Meter::default());
     let threads: Vec<_> = (0..4)
-        .map(|thread| {
-            let shard = meter.shard(thread);
+        .map(|_| {
+            let shard = meter.shard();
             std::thread::spawn(move || {
+                let shard = Rc::new(shard);
                 for _ in 0..10_000 {
                     shard.arrive(at(0)).finish(after(1), Outcome::Answered(200));
                 }
@@ -126,9 +128,10 @@ fn shards_written_by_many_threads_add_up() {
 proptest! {
     #[test]
     fn quantiles_and_buckets_are_within_three_percent(mut millis in proptest::collection::vec(1_u64..100_000, 1..200), share in 0.01_f64..=1.0) {
-        let meter = Meter::new(1);
+        let meter = Meter::default();
+        let shard = Rc::new(meter.shard());
         for &milliseconds in &millis {
-            meter.shard(0).arrive(at(0)).finish(after(milliseconds), Outcome::Answered(200));
+            shard.arrive(at(0)).finish(after(milliseconds), Outcome::Answered(200));
         }
         millis.sort_unstable();
         let latency = meter.read(at(1)).latency;

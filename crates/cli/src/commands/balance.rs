@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &BalanceArgs) -> anyhow::Result<()> {
     let handed = sockets::handed()?;
     let clock = Clock::start();
     let pool = wiring::pool(&config.balancer)?;
-    let meter = Arc::new(Meter::new(config.balancer.proxy.threads.get()));
+    let meter = Arc::new(Meter::default());
     let seed = clock.now().as_microsecond().unsigned_abs();
     let mut settings = proxy::Config { seed, ..config.balancer.proxy.clone() };
     let transport = config.balancer.transport.clone();

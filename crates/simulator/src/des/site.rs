@@ -3,33 +3,33 @@
 
 mod books;
 mod crew;
+mod requests;
 mod turn;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use control::{Controller, Fleet, FleetConfig};
 use jiff::Timestamp;
-use traffic::{Arrival, Draw, Meter, Outcome as Ending, Pool, Shard, WorkerId};
+use traffic::{Meter, Pool, Shard, Snapshot, WorkerId};
 
 use super::arrivals::{Arrivals, Poisson};
 use super::chance::Chance;
 use super::credits::Account;
 use super::schedule::{NEVER, Schedule};
-use super::station::{Job, Station};
+use super::slab::Slab;
+use super::station::Station;
 use super::{Des, Outcome, Requests};
 use crate::fluid::{Driver, Watch};
 use crate::load::Load;
 use crate::number::{self, index};
 use crate::scenario::{Scenario, ScenarioError};
 use books::Books;
+use requests::Request;
 use turn::Turns;
-
-/// Requests that wait for a worker at most; the next one is refused. More would wait longer
-/// than anyone's patience at any sensible rate.
-const WAITING_MAX: usize = 1_000_000;
 
 /// Something that will happen at a known time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,17 +46,6 @@ enum What {
     Noticed(WorkerId),
     Taken(WorkerId),
     Settled(WorkerId),
-}
-
-/// A request without a worker.
-#[derive(Debug)]
-struct Waiting {
-    arrival: Arrival,
-    arrived_ns: u64,
-    since_ns: u64,
-    service_s: f64,
-    again: bool,
-    avoid: Option<WorkerId>,
 }
 
 /// Who decides.
@@ -82,9 +71,14 @@ pub(super) struct Site<'a> {
     fleet: Fleet,
     fleet_wake_ns: u64,
     pool: Arc<Pool>,
+    /// What the pool is now: nobody else changes it.
+    routes: Arc<Snapshot>,
     meter: Meter,
-    shard: Arc<Shard>,
-    waiting: VecDeque<Waiting>,
+    shard: Rc<Shard>,
+    /// All requests under way, by their tickets: their places here.
+    open: Slab<Request>,
+    /// Those without a worker, and since when.
+    waiting: VecDeque<(u64, usize)>,
     service_s: f64,
     patience_ns: u64,
     requests_per_load: f64,
@@ -127,7 +121,8 @@ impl<'a> Site<'a> {
     ) -> Result<Self, ScenarioError> {
         let balancer =
             traffic::balance::build(&des.algorithm).map_err(|error| ScenarioError::new(error.to_string()))?;
-        let meter = Meter::new(1);
+        let pool = Pool::for_one_thread(balancer, des.in_flight_max.and_then(NonZeroU32::new));
+        let meter = Meter::default();
         let start_up = scenario.start_up;
         // The simulated start-up may take what it takes: no fleet gives up on it.
         let config = FleetConfig {
@@ -150,9 +145,11 @@ impl<'a> Site<'a> {
             stations: Vec::new(),
             fleet: Fleet::new(config, des.seed),
             fleet_wake_ns: NEVER,
-            pool: Pool::new(balancer, des.in_flight_max.and_then(NonZeroU32::new)),
-            shard: meter.shard(0),
+            routes: pool.snapshot(),
+            pool,
+            shard: Rc::new(meter.shard()),
             meter,
+            open: Slab::default(),
             waiting: VecDeque::new(),
             service_s,
             patience_ns: u64::try_from(scenario.patience.as_nanos()).unwrap_or(NEVER),
@@ -255,140 +252,6 @@ impl<'a> Site<'a> {
 
     fn scoring(&self) -> bool {
         self.now_ns >= self.scored_from_ns
-    }
-
-    /// Keeps the sum for Little's law.
-    fn count_present(&mut self) {
-        let from_ns = self.present_since_ns.max(self.scored_from_ns);
-        let passed_s = self.now_ns.saturating_sub(from_ns) as f64 / 1e9;
-        self.requests.present_s += passed_s * self.present as f64;
-        self.present_since_ns = self.now_ns;
-    }
-
-    fn arrive(&mut self) {
-        self.next_arrival_ns = self.arrivals.next_ns();
-        self.count_present();
-        self.present += 1;
-        self.requests.arrived += u64::from(self.scoring());
-        let arrival = self.shard.arrive(self.moment());
-        let service_s = self.des.service.draw(self.service_s, &mut self.service);
-        let now_ns = self.now_ns;
-        let request =
-            Waiting { arrival, arrived_ns: now_ns, since_ns: now_ns, service_s, again: false, avoid: None };
-        // Those who came before are served before.
-        match if self.waiting.is_empty() { self.serve(request) } else { Some(request) } {
-            Some(request) if self.waiting.len() >= WAITING_MAX => self.refuse(request),
-            Some(request) => self.wait(request),
-            None => {}
-        }
-    }
-
-    /// Gives a request to a worker; hands it back if none can take it.
-    fn serve(&mut self, request: Waiting) -> Option<Waiting> {
-        let at = self.moment();
-        let draw = Draw { at, random: self.balance.bits(), key: 0, stick_to: None };
-        let Some(lease) = self.pool.lease(draw, request.avoid) else { return Some(request) };
-        let place = place(lease.backend().id());
-        let Waiting { arrival, arrived_ns, service_s, again, .. } = request;
-        self.stations[place].station.enter(self.now_ns, Job { arrival, lease, arrived_ns, service_s, again });
-        self.completions.set(place, self.stations[place].station.next_ns());
-        None
-    }
-
-    fn wait(&mut self, request: Waiting) {
-        self.shard.enter_queue();
-        self.waiting.push_back(Waiting { since_ns: self.now_ns, ..request });
-    }
-
-    /// When the request that waits longest gives up.
-    fn impatient_ns(&self) -> u64 {
-        self.waiting.front().map_or(NEVER, |request| request.since_ns.saturating_add(self.patience_ns))
-    }
-
-    fn give_up(&mut self) {
-        if let Some(request) = self.waiting.pop_front() {
-            self.shard.leave_queue(self.scenario.patience);
-            self.refuse(request);
-        }
-    }
-
-    fn refuse(&mut self, request: Waiting) {
-        self.count_present();
-        self.present -= 1;
-        request.arrival.finish(self.moment(), Ending::Refused { status: 503, reason: "queue_full" });
-        if self.scoring() {
-            self.requests.dropped += 1;
-            self.books.dropped(1.0 / self.requests_per_load);
-        }
-    }
-
-    /// The earliest request in service is done.
-    fn complete(&mut self) {
-        let place = self.completions.first();
-        let seat = &mut self.stations[place];
-        let job = seat.station.finish(self.now_ns);
-        self.completions.set(place, seat.station.next_ns());
-        let Some(job) = job else { return };
-        let (id, drained) = (seat.id, !seat.routed && seat.station.len() == 0);
-        self.count_present();
-        self.present -= 1;
-        let at = self.moment();
-        job.lease.finish(at, Ending::Answered(200));
-        job.arrival.finish(at, Ending::Answered(200));
-        if self.scoring() {
-            let response_s = (self.now_ns - job.arrived_ns) as f64 / 1e9;
-            self.requests.completed += 1;
-            self.requests.response_s += response_s;
-            self.books.answered(response_s);
-        }
-        if drained {
-            self.fleet.handle(at, control::Event::Drained { id });
-            self.obey();
-        }
-        self.let_in();
-    }
-
-    /// Whoever waits longest goes first, as long as there is room.
-    fn let_in(&mut self) {
-        while let Some(request) = self.waiting.pop_front() {
-            let since_ns = request.since_ns;
-            if let Some(request) = self.serve(request) {
-                self.waiting.push_front(request);
-                return;
-            }
-            let waited = std::time::Duration::from_nanos(self.now_ns - since_ns);
-            self.shard.leave_queue(waited);
-            if self.scoring() {
-                self.requests.wait_s += waited.as_secs_f64();
-            }
-        }
-    }
-
-    /// What a worker had when it ended: once more elsewhere, as the proxy does it, or lost.
-    fn bereave(&mut self, jobs: Vec<Job>, id: WorkerId) {
-        for job in jobs {
-            let at = self.moment();
-            job.lease.finish(at, Ending::Broken);
-            if job.again {
-                self.count_present();
-                self.present -= 1;
-                job.arrival.finish(at, Ending::Answered(502));
-                self.requests.failed += u64::from(self.scoring());
-                continue;
-            }
-            self.shard.count_retry();
-            let request = Waiting {
-                arrival: job.arrival,
-                arrived_ns: job.arrived_ns,
-                since_ns: self.now_ns,
-                service_s: job.service_s,
-                again: true,
-                avoid: Some(id),
-            };
-            if let Some(request) = self.serve(request) {
-                self.wait(request);
-            }
-        }
     }
 }
 

@@ -6,31 +6,19 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use traffic::{Arrival, Lease};
-
 use super::schedule::NEVER;
-
-/// A request at a worker.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) arrival: Arrival,
-    pub(super) lease: Lease,
-    pub(super) arrived_ns: u64,
-    /// CPU time that it takes.
-    pub(super) service_s: f64,
-    /// It was sent once more after its first worker failed.
-    pub(super) again: bool,
-}
+use super::slab::Slab;
+use crate::number::seconds_of;
 
 /// A worker's processor.
 #[derive(Debug)]
 pub(super) struct Station {
     /// Requests in service by the mark at which they are done, as ordered bits.
     marks: BinaryHeap<Reverse<(u64, usize)>>,
-    jobs: Vec<Option<Job>>,
-    free: Vec<usize>,
-    /// Requests beyond the worker's own limit.
-    line: VecDeque<Job>,
+    /// The tickets of those requests.
+    served: Slab<usize>,
+    /// Requests beyond the worker's own limit, each with the service that it needs.
+    line: VecDeque<(usize, f64)>,
     threads: usize,
     virtual_s: f64,
     since_ns: u64,
@@ -47,8 +35,7 @@ impl Station {
     pub(super) fn new(threads: Option<u32>, now_ns: u64) -> Self {
         Self {
             marks: BinaryHeap::new(),
-            jobs: Vec::new(),
-            free: Vec::new(),
+            served: Slab::default(),
             line: VecDeque::new(),
             threads: threads.map_or(usize::MAX, |threads| crate::number::index(u64::from(threads.max(1)))),
             virtual_s: 0.0,
@@ -83,36 +70,37 @@ impl Station {
         before.total_cmp(&share).is_ne()
     }
 
-    /// Takes a request.
-    pub(super) fn enter(&mut self, now_ns: u64, job: Job) {
+    /// Takes a request that needs so much service.
+    pub(super) fn enter(&mut self, now_ns: u64, ticket: usize, service_s: f64) {
         self.advance(now_ns);
-        if self.marks.len() < self.threads { self.serve(job) } else { self.line.push_back(job) }
+        if self.marks.len() < self.threads {
+            self.serve(ticket, service_s);
+        } else {
+            self.line.push_back((ticket, service_s));
+        }
     }
 
     /// The request that is done now; the next in line takes its place.
-    pub(super) fn finish(&mut self, now_ns: u64) -> Option<Job> {
+    pub(super) fn finish(&mut self, now_ns: u64) -> Option<usize> {
         self.advance(now_ns);
         let Reverse((mark, place)) = self.marks.pop()?;
         self.virtual_s = self.virtual_s.max(f64::from_bits(mark));
-        let job = self.jobs[place].take();
-        self.free.push(place);
-        if let Some(next) = self.line.pop_front() {
-            self.serve(next);
+        let done = self.served.take(place);
+        if let Some((ticket, service_s)) = self.line.pop_front() {
+            self.serve(ticket, service_s);
         }
         if self.marks.is_empty() {
             // Small numbers keep their digits.
             self.virtual_s = 0.0;
         }
-        job
+        done
     }
 
     /// All requests at once: the worker is gone.
-    pub(super) fn abandon(&mut self, now_ns: u64) -> Vec<Job> {
+    pub(super) fn abandon(&mut self, now_ns: u64) -> Vec<usize> {
         self.advance(now_ns);
         self.marks.clear();
-        self.free.clear();
-        let served = std::mem::take(&mut self.jobs).into_iter().flatten();
-        served.chain(std::mem::take(&mut self.line)).collect()
+        self.served.drain().chain(self.line.drain(..).map(|(ticket, _)| ticket)).collect()
     }
 
     /// When the next request is done if nothing changes.
@@ -126,24 +114,14 @@ impl Station {
         self.since_ns.saturating_add(crate::number::count_up(left_s * 1e9))
     }
 
-    fn serve(&mut self, job: Job) {
-        let mark = (self.virtual_s + job.service_s.max(0.0)).to_bits();
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.jobs[place] = Some(job);
-                place
-            }
-            None => {
-                self.jobs.push(Some(job));
-                self.jobs.len() - 1
-            }
-        };
+    fn serve(&mut self, ticket: usize, service_s: f64) {
         // Positive floats are ordered as their bits are.
-        self.marks.push(Reverse((mark, place)));
+        let mark = (self.virtual_s + service_s.max(0.0)).to_bits();
+        self.marks.push(Reverse((mark, self.served.put(ticket))));
     }
 
     fn advance(&mut self, now_ns: u64) {
-        let passed_s = now_ns.saturating_sub(self.since_ns) as f64 / 1e9;
+        let passed_s = seconds_of(now_ns.saturating_sub(self.since_ns));
         self.since_ns = now_ns;
         if !self.marks.is_empty() {
             self.virtual_s += passed_s * self.speed * self.allowed / self.marks.len() as f64;

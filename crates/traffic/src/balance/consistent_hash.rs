@@ -15,7 +15,7 @@ pub(super) const ENTRY: Entry = Entry {
 pub(super) struct ConsistentHash;
 
 impl Balancer for ConsistentHash {
-    fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, draw: &Draw) -> Option<usize> {
         let lot = |index: usize| {
             let backend = ready.get(index)?;
             let lot = spread(draw.key ^ spread(u64::from(backend.id().slot)));

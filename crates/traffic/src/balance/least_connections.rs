@@ -21,7 +21,7 @@ pub struct LeastConnections {
 }
 
 impl Balancer for LeastConnections {
-    fn pick(&self, ready: Candidates<'_>, _draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, _draw: &Draw) -> Option<usize> {
         let len = ready.len();
         if len == 0 {
             return None;

@@ -22,7 +22,7 @@ const EXPLORE_ONE_IN: u64 = 32;
 pub(super) struct P2cPeakEwma;
 
 impl Balancer for P2cPeakEwma {
-    fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, draw: &Draw) -> Option<usize> {
         let first_lot = spread(draw.random);
         let second_lot = spread(first_lot);
         let first = ready.by_lot(first_lot, None)?;
@@ -34,10 +34,14 @@ impl Balancer for P2cPeakEwma {
         let (Some(a), Some(b)) = (ready.get(first), ready.get(second)) else { return Some(first) };
         Some(if promises_less(b, a, draw) { second } else { first })
     }
+
+    fn reads_latency(&self) -> bool {
+        true
+    }
 }
 
 /// Whether a request would wait less long at `b` than at `a`.
-fn promises_less(b: &Backend, a: &Backend, draw: Draw) -> bool {
+fn promises_less(b: &Backend, a: &Backend, draw: &Draw) -> bool {
     let (latency_a, latency_b) = (latency(a, draw), latency(b, draw));
     let (ahead_a, ahead_b) = (ahead(a), ahead(b));
     if latency_a < latency_b * ALIKE && latency_b < latency_a * ALIKE {
@@ -47,7 +51,7 @@ fn promises_less(b: &Backend, a: &Backend, draw: Draw) -> bool {
 }
 
 /// In seconds; where nothing is known yet, next to nothing, so that it soon is.
-fn latency(backend: &Backend, draw: Draw) -> f64 {
+fn latency(backend: &Backend, draw: &Draw) -> f64 {
     backend.latency(draw.at).as_secs_f64().max(1e-6)
 }
 

@@ -13,7 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
 pub(super) struct Random;
 
 impl Balancer for Random {
-    fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, draw: &Draw) -> Option<usize> {
         ready.by_lot(spread(draw.random), None)
     }
 }

@@ -22,7 +22,7 @@ pub struct RoundRobin {
 }
 
 impl Balancer for RoundRobin {
-    fn pick(&self, ready: Candidates<'_>, _draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, _draw: &Draw) -> Option<usize> {
         let len = ready.len();
         for _ in 0..len {
             let turn = self.cursor.fetch_add(1, Relaxed) % len;

@@ -15,7 +15,7 @@ pub(super) struct StickyCookie {
 }
 
 impl Balancer for StickyCookie {
-    fn pick(&self, ready: Candidates<'_>, draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, draw: &Draw) -> Option<usize> {
         let is_wanted = |index: &usize| ready.get(*index).is_some_and(|b| Some(b.id()) == draw.stick_to);
         let wanted = draw.stick_to.and_then(|_| (0..ready.len()).find(is_wanted));
         wanted.or_else(|| self.newcomers.pick(ready, draw))

@@ -19,7 +19,7 @@ pub(super) struct WeightedRoundRobin {
 }
 
 impl Balancer for WeightedRoundRobin {
-    fn pick(&self, ready: Candidates<'_>, _draw: Draw) -> Option<usize> {
+    fn pick(&self, ready: Candidates<'_>, _draw: &Draw) -> Option<usize> {
         let mut credits = self.credits.lock();
         // In the order of the snapshot, so that the index finds the credit without a search.
         let is_aligned = |index: usize, id| credits.get(index).is_some_and(|(other, _)| *other == id);

@@ -130,7 +130,8 @@ impl Distribution {
 
     /// How many were at most `bound`; exact to the bucket that `bound` is in, 3 % wide.
     pub fn at_most(&self, bound: Duration) -> u64 {
-        self.buckets[..=bucket_of(bound)].iter().sum()
+        let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        self.buckets[..=bucket_of(nanos)].iter().sum()
     }
 
     /// The duration that `share` (0–1) of them did not exceed, within 3 %; `None` for none seen.

@@ -52,6 +52,7 @@ impl Site<'_> {
         match effect {
             Effect::Route(routes) => {
                 self.pool.replace(&routes);
+                self.routes = self.pool.snapshot();
                 let mut empty = Vec::new();
                 for seat in &mut self.stations {
                     let routed = routes.iter().any(|route| route.id == seat.id);
