@@ -46,6 +46,7 @@ struct Predictive {
     idle: Highest,
     own_gate: Gate,
     heard_gate: Gate,
+    min: u32,
     max: u32,
     own: Settings,
 }
@@ -73,6 +74,7 @@ impl Predictive {
             idle: Highest::within(SignedDuration::ZERO),
             own_gate: Gate::new(),
             heard_gate: Gate::new(),
+            min: 0,
             max: u32::MAX,
             own,
         }
@@ -191,10 +193,16 @@ impl Predictive {
 
     /// The first bucket ahead whose load asks for another number, and when that is to be ordered.
     fn next(&self, ahead: &Ahead, needs: &Needs, replicas: u32) -> Option<Planned> {
+        // A plan of what the limits forbid would be none.
+        let bounded = |wanted: u32| match self.own.max_behavior {
+            MaxBehavior::Honor => wanted.min(self.max).max(self.min),
+            MaxBehavior::Exceed => wanted.max(self.min),
+        };
         let wanted = |stage: usize| {
             let worth = |level: &usize| self.own.kappa * needs.of(stage, *level) > 1.0;
-            u32::try_from((0..).take_while(worth).count()).unwrap_or(u32::MAX)
+            bounded(u32::try_from((0..).take_while(worth).count()).unwrap_or(u32::MAX))
         };
+        let replicas = bounded(replicas);
         let lead = ahead.lead_stage();
         let windows = ahead.stages.iter().zip(0_u32..);
         let (stage, window) =
@@ -237,8 +245,8 @@ impl Policy for Predictive {
         said
     }
 
-    fn bounds(&mut self, _min: u32, max: u32) {
-        self.max = max;
+    fn bounds(&mut self, min: u32, max: u32) {
+        (self.min, self.max) = (min, max);
     }
 
     fn measured(&self) -> Option<Measured> {
