@@ -31,27 +31,37 @@ const USUAL: [&str; 8] = [
 /// Traces that the repository brings.
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../simulator/tests/traces");
 
-/// Runs the command.
+/// Runs the command; with `--only` those parts alone, and the others stay as they were written last.
 pub(crate) fn run(options: &[&str]) -> anyhow::Result<()> {
     let folder = options.iter().position(|option| *option == "--traces");
     let folder = folder.map_or(Ok(OWN), |at| options.get(at + 1).copied().context("a folder is missing"))?;
+    let only = options.iter().position(|option| *option == "--only");
+    let only = only.map(|at| options.get(at + 1).copied().context("--only errors,costs,bad,beside"));
+    let only = only.transpose()?.map(|names| names.split(',').collect::<Vec<_>>());
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only.contains(&name));
     let traces = read(Path::new(folder))?;
-    let series = traces.iter().map(accuracy::series).collect::<anyhow::Result<Vec<_>>>()?;
     let found = tell::Found {
-        speed: speed::measure()?,
-        refit: speed::refit(&traces, &series)?,
-        accuracy: accuracy::measure(&traces, &series)?,
-        costs: costs::measure(&traces)?,
-        worst: adversary::measure(&traces)?,
-        beside: beside::measure(&traces)?,
+        errors: wanted("errors").then(|| errors(&traces)).transpose()?,
+        costs: wanted("costs").then(|| costs::measure(&traces)).transpose()?,
+        worst: wanted("bad").then(|| adversary::measure(&traces)).transpose()?,
+        beside: wanted("beside").then(|| beside::measure(&traces)).transpose()?,
         traces: traces.iter().map(|trace| trace.name.clone()).collect(),
     };
-    let text = tell::text(&found);
+    let text = tell::text(&found, &results::read());
     println!("{text}");
     if !options.contains(&"--dry") {
         results::write(&text)?;
     }
     Ok(())
+}
+
+fn errors(traces: &[Trace]) -> anyhow::Result<tell::Errors> {
+    let series = traces.iter().map(accuracy::series).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(tell::Errors {
+        speed: speed::measure()?,
+        refit: speed::refit(traces, &series)?,
+        models: accuracy::measure(traces, &series)?,
+    })
 }
 
 /// The traces of the goals in `folder`, or all that there are if none of them is there.

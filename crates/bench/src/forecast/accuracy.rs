@@ -107,7 +107,9 @@ fn model(name: &'static str, own: &[Evaluation], naive: &[Evaluation]) -> Model 
 /// reaches is taken from the ratio to the naive forecast whose intervals are calibrated, as ours are.
 fn to_normal(own: &[Evaluation], horizon: usize, calibrated: Estimate) -> Estimate {
     let scores = own.iter().flat_map(|one| &one.summary.horizons).filter(|score| score.horizon == horizon);
-    let value = geometric(&scores.map(|score| score.relative_loss_90).collect::<Vec<_>>());
+    // Who abstained on a trace is judged by the others.
+    let known = scores.map(|score| score.relative_loss_90).filter(|ratio| ratio.is_finite());
+    let value = geometric(&known.collect::<Vec<_>>());
     let scale = value / calibrated.value;
     Estimate { value, low: calibrated.low * scale, high: calibrated.high * scale }
 }

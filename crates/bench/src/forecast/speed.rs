@@ -13,7 +13,7 @@ use super::Trace;
 const BEFORE: u32 = 3_000;
 /// Readings that are timed.
 const TIMED: u32 = 500;
-/// Fits of each trace, of which the quickest counts: others may run on the same cores.
+/// Fits of each trace, of which the quickest counts: others may run on the same core's other half.
 const FITS: u32 = 3;
 
 /// The longest fit of all traces.
@@ -45,7 +45,13 @@ fn ensemble(step: Duration) -> anyhow::Result<Box<dyn Forecaster>> {
     Ok((entry.build)(&settings))
 }
 
-/// A fit on what the protocol learns from, alone, trace by trace.
+/// Seconds that this thread has had a core: what others take of it does not count.
+fn core_s() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as f64 + 1e-9 * now.tv_nsec as f64
+}
+
+/// A fit on what the protocol learns from, trace by trace.
 pub(super) fn refit(traces: &[Trace], series: &[Series]) -> anyhow::Result<Refit> {
     let mut longest = Refit { seconds: 0.0, readings: 0, on: String::new() };
     for (trace, series) in traces.iter().zip(series) {
@@ -53,9 +59,9 @@ pub(super) fn refit(traces: &[Trace], series: &[Series]) -> anyhow::Result<Refit
         let mut quickest = f64::INFINITY;
         for _ in 0..FITS {
             let mut model = ensemble(series.step())?;
-            let clock = Clock::start();
+            let begun = core_s();
             model.fit(&known, ::forecast::Budget::default())?;
-            quickest = quickest.min(clock.uptime().as_secs_f64());
+            quickest = quickest.min(core_s() - begun);
         }
         if quickest > longest.seconds {
             longest = Refit { seconds: quickest, readings: known.len(), on: trace.name.clone() };

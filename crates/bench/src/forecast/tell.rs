@@ -9,17 +9,29 @@ use super::chance::Estimate;
 use super::costs::{Cell, HPA, Means, POLICIES};
 use super::speed::Refit;
 
-/// All that was measured.
+/// All that was measured; what was not stays as it was written last.
 pub(super) struct Found {
-    pub(super) costs: Vec<Cell>,
-    pub(super) accuracy: Vec<Model>,
-    pub(super) worst: Vec<Worst>,
-    pub(super) beside: Vec<Beside>,
+    pub(super) errors: Option<Errors>,
+    pub(super) costs: Option<Vec<Cell>>,
+    pub(super) worst: Option<Vec<Worst>>,
+    pub(super) beside: Option<Vec<Beside>>,
+    pub(super) traces: Vec<String>,
+}
+
+/// How good forecasts are, and how quick.
+pub(super) struct Errors {
+    pub(super) models: Vec<Model>,
     /// Mean time of an update and a forecast of the default ensemble, in seconds.
     pub(super) speed: f64,
     pub(super) refit: Refit,
-    pub(super) traces: Vec<String>,
 }
+
+/// The headings of the parts.
+const COSTS: &str = "## Cost over that of the optimum";
+const SAFETY: &str = "## Beside the HPA at 70 %";
+const BAD: &str = "## Bad forecasts";
+const BESIDE: &str = "## Bad models beside the loop";
+const ERRORS: &str = "## Errors over those of the naive forecast";
 
 /// Costs over the optimum to be reached: κ 10 and κ 100, each at start-ups of 2, 30 and 120 s.
 const COST_GOALS: [f64; 6] = [1.08, 1.13, 1.22, 1.35, 1.48, 1.50];
@@ -56,7 +68,8 @@ const TURN_GOAL: f64 = 0.05;
 /// Time for a fit, in seconds.
 const REFIT_GOAL: f64 = 1.0;
 
-pub(super) fn text(found: &Found) -> String {
+/// The whole part of `RESULTS.md`, of which `before` is what it holds now.
+pub(super) fn text(found: &Found, before: &str) -> String {
     let mut text = String::from("# Forecasts, and policies that act on them\n\n");
     let _ = writeln!(
         text,
@@ -66,11 +79,39 @@ pub(super) fn text(found: &Found) -> String {
          is at most {SLACK} × the goal.\n",
         found.traces.join(", ")
     );
-    costs(&mut text, &found.costs);
-    safety(&mut text, &found.costs);
-    adversary(&mut text, &found.worst);
-    beside(&mut text, &found.beside);
-    accuracy(&mut text, &found.accuracy);
+    match &found.costs {
+        Some(cells) => {
+            costs(&mut text, cells);
+            safety(&mut text, cells);
+        }
+        None => [COSTS, SAFETY].iter().for_each(|heading| keep(&mut text, before, heading)),
+    }
+    match &found.worst {
+        Some(worst) => adversary(&mut text, worst),
+        None => keep(&mut text, before, BAD),
+    }
+    match &found.beside {
+        Some(all) => beside(&mut text, all),
+        None => keep(&mut text, before, BESIDE),
+    }
+    match &found.errors {
+        Some(found) => errors(&mut text, found),
+        None => keep(&mut text, before, ERRORS),
+    }
+    text.push_str(concat!("\n", include_str!("notes.md")));
+    text
+}
+
+/// A part as it was written last.
+fn keep(text: &mut String, before: &str, heading: &str) {
+    let Some((_, rest)) = before.split_once(&format!("\n{heading}\n")) else { return };
+    let part = rest.split("\n## ").next().unwrap_or_default().trim_end();
+    let gap = if text.ends_with("\n\n") { "" } else { "\n" };
+    let _ = writeln!(text, "{gap}{heading}\n{part}");
+}
+
+fn errors(text: &mut String, found: &Errors) {
+    accuracy(text, &found.models);
     let ensemble_ms = 1e3 * found.speed;
     let met = verdict(found.speed <= SPEED_GOAL);
     let _ = writeln!(
@@ -82,15 +123,13 @@ pub(super) fn text(found: &Found) -> String {
     let met = verdict(*seconds <= REFIT_GOAL);
     let _ = writeln!(
         text,
-        "Its longest fit, the quickest of three on a core of its own: {seconds:.2} s ({readings} readings of {on}; \
+        "Its longest fit, in time of one core, the quickest of three: {seconds:.2} s ({readings} readings of {on}; \
          goal {REFIT_GOAL:.0} s: {met})."
     );
-    text.push_str(concat!("\n", include_str!("notes.md")));
-    text
 }
 
 fn costs(text: &mut String, cells: &[Cell]) {
-    text.push_str("## Cost over that of the optimum\n\n| |");
+    let _ = write!(text, "{COSTS}\n\n| |");
     for cell in cells {
         let _ = write!(text, " κ {}, {} s |", cell.kappa, cell.start_up_s);
     }
@@ -126,7 +165,7 @@ fn safety(text: &mut String, cells: &[Cell]) {
     let _ = write!(
         text,
         "\nGap closed: the part of what the HPA at 70 % costs beyond the optimum that is saved.\n\n\
-         ## Beside the HPA at 70 %\n\nThe worst trace's cost over the HPA's (goal ≤ {WORST_GOAL}); requests that \
+         {SAFETY}\n\nThe worst trace's cost over the HPA's (goal ≤ {WORST_GOAL}); requests that \
          were late; worker time paid for beyond what was used; workers started and stopped an hour (plain means \
          over traces).\n\n\
          | κ | start-up | policy | worst | on | late | beyond | changes/h |\n|---|---|---|---|---|---|---|---|\n"
@@ -168,7 +207,7 @@ fn safety(text: &mut String, cells: &[Cell]) {
 fn adversary(text: &mut String, all: &[Worst]) {
     let _ = write!(
         text,
-        "\n## Bad forecasts\n\nA model beside the loop that is wrong in this way, `predictive` deciding, at most 14 \
+        "\n{BAD}\n\nA model beside the loop that is wrong in this way, `predictive` deciding, at most 14 \
          days of each trace: the worst cost over the HPA's (goal ≤ {ADVERSARY_GOAL:.2}), and decisions below the \
          reactive rule's while it led.\n\n| κ | start-up | forecast | worst | on | below |\n|---|---|---|---|---|---|\n"
     );
@@ -185,8 +224,9 @@ fn adversary(text: &mut String, all: &[Worst]) {
 fn beside(text: &mut String, all: &[Beside]) {
     let _ = write!(
         text,
-        "\nThe same live: planted models on a thread beside the loop, 15 s of load a turn; what a turn took (goal: \
-         no bad model adds more than {:.0} ms), and decisions below the reactive rule's while it led.\n\n\
+        "\n{BESIDE}\n\nPlanted models on a thread of their own beside `predictive`, each turn a reading of seven days \
+         of the first trace, one after the other without a pause: what a turn took in wall time (goal: {:.0} ms \
+         at most), and decisions below the reactive rule's while the model led.\n\n\
          | model | turns | longest | 99 of 100 within | below |\n|---|---|---|---|---|\n",
         1e3 * TURN_GOAL
     );
@@ -205,8 +245,9 @@ fn beside(text: &mut String, all: &[Beside]) {
 }
 
 fn accuracy(text: &mut String, models: &[Model]) {
-    text.push_str(
-        "\n## Errors over those of the naive forecast\n\nMean absolute error and loss at the 0.9 quantile, 1, 5 \
+    let _ = write!(
+        text,
+        "\n{ERRORS}\n\nMean absolute error and loss at the 0.9 quantile, 1, 5 \
          and 15 steps ahead (the loss over that of a naive forecast with normal intervals); share of outcomes at or below the 0.9 quantile (goal 0.88 to 0.92).\n\n\
          | | error | | | loss | | | covered | fit, longest | update and forecast |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
@@ -229,7 +270,9 @@ fn accuracy(text: &mut String, models: &[Model]) {
     if let Some(ensemble) = models.first() {
         let all = ensemble.relative_mae.iter().chain(&ensemble.relative_loss_90);
         let row = all.zip(ERROR_GOALS.iter().flatten()).map(|(one, goal)| verdict(met(one, *goal)));
-        let within = ensemble.coverage_90.iter().all(|share| (0.88..=0.92).contains(share));
+        // To two digits, as the goal is.
+        let shown = |share: &f64| (100.0 * share).round() / 100.0;
+        let within = ensemble.coverage_90.iter().all(|share| (0.88..=0.92).contains(&shown(share)));
         let row: Vec<&str> = row.chain([verdict(within)]).collect();
         let _ = writeln!(text, "| `ensemble` | {} | | |", row.join(" | "));
     }
