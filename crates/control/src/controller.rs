@@ -137,7 +137,7 @@ impl Controller {
         let refused = self.take_orders(seen);
         self.expire(seen.at);
         let (believed, unsound) = self.soundness.judge(seen);
-        let seen = believed.as_ref();
+        let seen = believed.as_deref().unwrap_or(seen);
         self.limits.observe(seen);
         self.policy.observe(seen);
 
@@ -192,7 +192,7 @@ impl Controller {
             return self.decide(seen).desired();
         }
         let (believed, _) = self.soundness.judge(seen);
-        let seen = believed.as_ref();
+        let seen = believed.as_deref().unwrap_or(seen);
         self.limits.observe(seen);
         self.policy.observe(seen);
         let (asked, meets) =

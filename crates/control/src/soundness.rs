@@ -7,7 +7,6 @@ mod still;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -147,8 +146,9 @@ impl Verdicts {
 }
 
 impl Soundness {
-    /// The observation without what cannot be believed, and what that was.
-    pub(crate) fn judge<'a>(&mut self, seen: &'a Observation) -> (Cow<'a, Observation>, Vec<Unsound>) {
+    /// The observation without what cannot be believed, where that is not all of it, and what that
+    /// was.
+    pub(crate) fn judge(&mut self, seen: &Observation) -> (Option<Box<Observation>>, Vec<Unsound>) {
         let mut verdicts = Verdicts::default();
         self.traffic.see(seen);
         self.judge_workers(seen, &mut verdicts);
@@ -157,14 +157,14 @@ impl Soundness {
         }
         let Verdicts { mut workers, named, told } = verdicts;
         if workers.is_empty() && named.is_empty() {
-            return (Cow::Borrowed(seen), told);
+            return (None, told);
         }
-        let mut believed = seen.clone();
+        let mut believed = Box::new(seen.clone());
         workers.sort_unstable();
         let is_wrong = |worker: &&mut WorkerSeen| workers.binary_search(&worker.id).is_ok();
         believed.workers.iter_mut().filter(is_wrong).for_each(|worker| worker.cpu_percent = None);
         believed.signals.retain(|name, _| !named.contains(name));
-        (Cow::Owned(believed), told)
+        (Some(believed), told)
     }
 
     fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {

@@ -216,17 +216,16 @@ impl Rule {
         for (age, value) in datapoints.iter().rev().enumerate() {
             let Some(value) = *value else { continue };
             real += 1;
-            if real > self.of {
-                break;
-            }
             if breaches(value) {
                 breaching += 1;
                 oldest_breach = age + 1;
             } else {
                 fine = true;
             }
+            if real == self.of {
+                break;
+            }
         }
-        let real = real.min(self.of);
         let filled = self.of - real;
         let state = if breaching >= self.needed {
             AlarmState::Alarm

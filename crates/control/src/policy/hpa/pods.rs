@@ -71,15 +71,15 @@ impl Group {
     }
 
     /// Value and ratio to the target; `None` where nothing was requested.
-    fn ratio(self, target: Target) -> Option<(i128, f64)> {
+    fn ratio(self, target: Target) -> Option<(f64, f64)> {
         match target {
             Target::Utilization(percent) => {
                 let used = number::quotient(self.value * 100, self.request)?;
-                Some((used, number::float(used) / percent as f64))
+                Some((used, used / percent as f64))
             }
             Target::AverageValue(target) | Target::Value(target) => {
                 let used = number::quotient(self.value, self.pods.into())?;
-                Some((used, number::float(used) / target as f64))
+                Some((used, used / target as f64))
             }
         }
     }
@@ -146,7 +146,6 @@ impl Tally {
     ) -> Option<Proposal> {
         let (used, ratio) = self.ready.ratio(target)?;
         let raw = ratio * f64::from(self.ready.pods);
-        let used = number::float(used);
         let value = if let Target::Utilization(_) = target { used } else { used / 1e3 };
         let mut proposal = Proposal {
             missing: self.missing.pods,
