@@ -17,7 +17,7 @@ enum Change {
     Nothing,
     /// One more, ready for so many milliseconds.
     More(u64),
-    /// The last one is gone.
+    /// One in the middle is gone.
     Fewer,
     /// The last one is in another state for this turn.
     Odd(State),
@@ -135,13 +135,14 @@ fn go(stretches: &[Stretch], mut check: impl FnMut(&Observation) -> u32) {
             match *change {
                 Change::More(ready_for_ms) if count < 12 => {
                     runs += 1;
-                    seen.workers.push(worker(count + 1, runs, now_ms, ready_for_ms));
+                    let slot = seen.workers.last().map_or(1, |last| last.id.slot + 1);
+                    seen.workers.push(worker(slot, runs, now_ms, ready_for_ms));
                 }
-                Change::Fewer => drop(seen.workers.pop()),
+                Change::Fewer if count > 0 => drop(seen.workers.remove(seen.workers.len() / 2)),
                 Change::Odd(state) => {
                     seen.workers.iter_mut().last().into_iter().for_each(|w| w.state = state)
                 }
-                Change::More(_) | Change::Nothing => {}
+                Change::More(_) | Change::Fewer | Change::Nothing => {}
             }
             if stretch.requests > 0 {
                 seen.workers.iter_mut().for_each(|worker| worker.requests += stretch.requests);

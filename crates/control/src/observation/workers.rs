@@ -28,7 +28,7 @@ struct Alike {
 
 impl Workers {
     /// One that stands for all of them, where it is known that they are alike: ready, equal in
-    /// every reading, and as it is but for identity, place and age. It is as young as the youngest.
+    /// every reading, and as it is but for identity, place and age. None of them is younger.
     pub fn alike(&self) -> Option<&WorkerSeen> {
         self.alike.as_ref().map(|alike| &alike.one)
     }
@@ -41,6 +41,16 @@ impl Workers {
     /// Who they are, where all are alike; shared until the list changes.
     pub(crate) fn who(&self) -> Option<&Arc<[WorkerId]>> {
         self.alike.as_ref().map(|alike| &alike.who)
+    }
+
+    /// Takes one out. Those who were alike still are, and none is younger than before.
+    pub fn remove(&mut self, place: usize) -> WorkerSeen {
+        let worker = self.each.remove(place);
+        if let Some(mut alike) = self.alike.take().filter(|_| !self.each.is_empty()) {
+            alike.who = self.each.iter().map(|worker| worker.id).collect();
+            self.alike = Some(alike);
+        }
+        worker
     }
 
     /// States one CPU reading for all of them, and finds out whether they are alike.
@@ -180,9 +190,16 @@ mod tests {
         workers.read_cpu(Some(1.0));
         assert!(workers.alike().is_none(), "one is protected");
         assert!(workers.who().is_none());
-        workers.pop();
+        workers.remove(2);
+        assert!(workers.who().is_none(), "what was not known is not known now");
         workers.read_cpu(Some(1.0));
         assert_eq!(workers.who().map(|who| who.len()), Some(2));
+        assert_eq!(workers.remove(0).id.slot, 1);
+        assert_eq!(workers.who().map(|who| who[0].slot), Some(2), "the other is still like itself");
+        let other = workers.clone();
+        workers.remove(0);
+        assert!(workers.alike().is_none() && other.alike().is_some());
+        let workers = other;
         let read: Workers = serde_json::from_str(&serde_json::to_string(&workers).unwrap()).unwrap();
         assert_eq!(read, workers);
     }
