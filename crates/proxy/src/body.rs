@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use clock::Clock;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
@@ -15,9 +15,12 @@ use jiff::Timestamp;
 use crate::downstream::{Asker, Connection, Inflow};
 use crate::strict::Fault;
 
-/// Bodies up to this size are held, so that an idempotent request can be sent again: most forms
-/// and API calls fit, and a queue full of them stays under 64 MiB.
+/// Bodies up to this size are held, so that a slow client keeps no worker and an idempotent request can
+/// be sent again: most forms and API calls fit, and a queue full of them stays under 64 MiB.
 pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// Pieces shorter than this are joined to the one before.
+const JOINED_BYTES_MAX: usize = 4 * 1024;
 
 /// What went wrong with a body on the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +88,7 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     /// Read, not yet sent.
-    held: VecDeque<Bytes>,
+    held: VecDeque<BytesMut>,
     held_bytes: u64,
     /// Still to be read; `None` once all is read.
     rest: Option<Source>,
@@ -152,8 +155,8 @@ impl RequestBody {
     }
 
     /// What is read and not yet sent.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Bytes> {
-        self.held.iter()
+    pub(crate) fn held(&self) -> impl Iterator<Item = &[u8]> {
+        self.held.iter().map(|piece| &piece[..])
     }
 
     /// What came behind the last byte of a whole body.
@@ -165,11 +168,22 @@ impl RequestBody {
     /// lost nothing.
     pub(crate) async fn read_ahead(&mut self) -> Result<(), BodyFault> {
         let held_max = u64::try_from(HELD_BYTES_MAX).unwrap_or(u64::MAX);
-        while self.held_bytes < held_max {
-            let Some(read) = std::future::poll_fn(|cx| self.poll_rest(cx)).await else { break };
+        while self.held_bytes < held_max && !self.is_whole() {
+            self.read_piece().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads one piece ahead, or finds that there are no more. Dropped half way it has lost nothing.
+    pub(crate) async fn read_piece(&mut self) -> Result<(), BodyFault> {
+        if let Some(read) = std::future::poll_fn(|cx| self.poll_rest(cx)).await {
             let bytes = read?;
             self.held_bytes += length(&bytes);
-            self.held.push_back(bytes);
+            match self.held.back_mut() {
+                // Each piece has a buffer of its own: many small ones would hold many times their length.
+                Some(last) if bytes.len() < JOINED_BYTES_MAX => last.extend_from_slice(&bytes),
+                _ => self.held.push_back(bytes.into()),
+            }
         }
         Ok(())
     }
@@ -210,7 +224,7 @@ impl RequestBody {
     }
 }
 
-fn length(bytes: &Bytes) -> u64 {
+fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
@@ -227,7 +241,7 @@ impl Body for RequestBody {
             Some(bytes) => {
                 this.held_bytes -= length(&bytes);
                 this.progress.moved_at.set(this.clock.now());
-                Some(Ok(bytes))
+                Some(Ok(bytes.freeze()))
             }
             None => {
                 let read = this.poll_rest(cx);

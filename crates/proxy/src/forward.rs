@@ -9,7 +9,7 @@ use rand_core::Rng;
 use rand_pcg::Pcg64;
 use traffic::{Draw, Outcome};
 
-use crate::account::{Account, Trace};
+use crate::account::Account;
 use crate::answer::{AnswerBody, Open, Reply};
 use crate::body::{BodyFault, RequestBody, Source};
 use crate::downstream::Client;
@@ -56,11 +56,12 @@ pub(crate) async fn answer(
     account.named(&head.request_id);
     let mut body =
         RequestBody::new(source, thread.config().body_bytes_max, thread.clock, Rc::clone(&client.asker));
-    let answered = match admit(&thread, &head, &mut body).await {
-        Ok(()) => send(&thread, &head, body, draw, account.trace()).await,
-        Err(failure) => Err(failure),
-    };
-    match answered {
+    let answered = in_time(&thread, async {
+        admit(&thread, &head, &mut body).await?;
+        thread.retries.borrow_mut().earn(draw.at);
+        retry::send(&thread, &head, body, draw, account.trace()).await
+    });
+    match answered.await {
         Err(failure) => fail(&thread, failure, account, &head),
         Ok(answer) => {
             let mut fields = headers::answer(&answer.head, &head.request_id);
@@ -79,18 +80,13 @@ pub(crate) fn refuse_fault(thread: &Thread, client: &Client, fault: strict::Faul
     refuse(thread, fault.into(), Account::open(thread, client.ip), None)
 }
 
-/// Sends a request within the time it has.
-async fn send(
+/// Has a request answered within the time it has.
+async fn in_time(
     thread: &Thread,
-    head: &Head,
-    body: RequestBody,
-    draw: Draw,
-    trace: Option<Trace>,
+    answered: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Answer, Failure> {
-    thread.retries.borrow_mut().earn(draw.at);
-    let sent = retry::send(thread, head, body, draw, trace);
-    let Some(patience) = thread.config().request_timeout else { return sent.await };
-    thread.clock.timeout(patience, sent).await.unwrap_or_else(|_| {
+    let Some(patience) = thread.config().request_timeout else { return answered.await };
+    thread.clock.timeout(patience, answered).await.unwrap_or_else(|_| {
         let text = format!("no worker began to answer within {patience:?}");
         Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "deadline", text).into())
     })
@@ -114,15 +110,26 @@ fn pass_on(thread: Rc<Thread>, answer: Answer, fields: Fields, mut account: Acco
     Reply { status: head.status, reason: head.reason, fields, is_last: false, body }
 }
 
-/// Refuses a body that says it is too long; holds a short one that may have to be sent again.
+/// Refuses a body that says it is too long. Holds a short one: it may have to be sent again, and who
+/// is slow to send it keeps no worker and no place in a queue.
 async fn admit(thread: &Thread, head: &Head, body: &mut RequestBody) -> Result<(), Failure> {
     let length = body.length();
     if length.zip(thread.config().body_bytes_max).is_some_and(|(length, max)| length > max) {
         return Err(BodyFault::TooLarge.into());
     }
-    if head.is_idempotent() && !body.is_whole() && length.is_some_and(RequestBody::can_be_held) {
+    if body.is_whole() || head.upgrade.is_some() || !length.is_some_and(RequestBody::can_be_held) {
+        return Ok(());
+    }
+    if head.is_idempotent() {
         let held = thread.clock.timeout(thread.config().header_timeout, body.read_ahead()).await;
         held.map_err(|_| retry::body_too_slow())??;
+    } else {
+        // As with a body that is streamed, each piece has its time.
+        let patience = thread.config().first_byte_timeout;
+        while !body.is_whole() {
+            let read = thread.clock.timeout(patience, body.read_piece()).await;
+            read.map_err(|_| retry::body_too_slow())??;
+        }
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ async fn a_full_queue_refuses_at_once() {
 async fn a_client_that_goes_away_frees_its_place() {
     let requests = [
         "GET /gone HTTP/1.1\r\nhost: test\r\n\r\n",
-        "POST /gone HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12345",
+        "POST /gone HTTP/1.1\r\nhost: test\r\ncontent-length: 100000\r\n\r\n12345",
         "POST /gone HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n",
     ];
     for request in requests {
@@ -130,6 +130,23 @@ async fn a_client_that_goes_away_frees_its_place() {
         assert_eq!(worker.seen().len(), 1, "nothing was done for the one who left");
         assert_eq!(balancer.reading().cancelled, 1);
     }
+}
+
+#[tokio::test]
+async fn a_short_body_that_comes_slowly_keeps_no_worker() {
+    let worker = echoing().await;
+    let setup = Setup { in_flight_max: Some(1), ..Setup::with(|config| config.queue_max = 0) };
+    let balancer = setup.before(&[&worker]);
+    let mut slow = balancer.connect().await;
+    slow.send("POST /slow HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12").await;
+    until("asked", || balancer.reading().arrivals == 1).await;
+    for piece in ["34", "56", "78", "9"] {
+        slow.send(piece).await;
+        assert_eq!(balancer.get("/other").await.body, "/other", "the one place is free");
+    }
+    slow.send("0").await;
+    assert_eq!(slow.answer().await.body, "/slow");
+    assert!(worker.seen().last().is_some_and(|request| request.ends_with("1234567890")));
 }
 
 #[tokio::test]

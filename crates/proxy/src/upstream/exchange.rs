@@ -108,7 +108,7 @@ impl Exchange {
     }
 
     /// Adds a piece of the body to what is to be written.
-    fn put(&mut self, data: &Bytes) {
+    fn put(&mut self, data: &[u8]) {
         let out = &mut self.link.outbox;
         if self.chunked { put_chunk(out, data) } else { out.extend_from_slice(data) }
     }
