@@ -1,8 +1,9 @@
 //! Forecasts at the command line: scored by one protocol, predicted, trained twice, kept and refused.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Bench, get, until};
+use crate::harness::{Bench, Running, get, until};
 
 /// A day of a wave at 5-minute steps, three times over.
 fn wave() -> String {
@@ -144,6 +145,47 @@ async fn a_pool_says_what_it_expects_and_what_to_do_about_it() {
     assert!(answer["current_avg"].is_number(), "{answer}");
     assert!(["Scale Up", "Scale Down", "No Change"].contains(&answer["recommendation"].as_str().unwrap()));
     assert_eq!((&answer["trust"], &answer["model"]), (&"learning".into(), &"last_reading".into()), "honest");
+}
+
+#[tokio::test]
+async fn a_champion_forecasts_for_a_pool_and_a_damaged_one_does_not_stop_it() {
+    let bench = Bench::new().await;
+    let rows: String = (0..300).map(|second| format!("{second},{}\n", 20 + second % 7)).collect();
+    let trace = bench.write("seconds.csv", &format!("time_s,value\n{rows}"));
+    let words = ["forecast", "train", trace.to_str().unwrap(), "--model", "naive", "--subject", "web"];
+    let id = bench.finish(words.into_iter().chain(["--bin", "1s", "-o", "json"])).await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for stage in ["shadow", "champion"] {
+        assert!(bench.finish(["forecast", "models", "promote", &id]).await.well().contains(stage));
+    }
+    let started = ["--interval", "100ms", "--forecast", "champion:web"];
+    let speaks = async |pool: &Running, wanted: &str| {
+        until(wanted, async || {
+            let answer = get(&format!("{}/predict", pool.admin)).await?;
+            let answer: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+            let model = answer["model"].as_str().unwrap_or_default();
+            if model == wanted && answer["predicted_next"].is_number() {
+                Ok(())
+            } else {
+                Err(answer.to_string())
+            }
+        })
+        .await;
+    };
+    let mut pool = bench.run(&started).await;
+    speaks(&pool, &id[..12]).await;
+    pool.signal(Signal::TERM);
+    assert!(pool.ended().await.success());
+    assert!(!pool.complained().contains("champion"), "{}", pool.complained());
+
+    let kept = bench.folder().join("autoscale/models/models").join(format!("{id}.model"));
+    std::fs::write(&kept, "somebody else's").unwrap();
+    let pool = bench.run(&started).await;
+    speaks(&pool, "last_reading").await;
+    let said = format!("{}{}", pool.said(), pool.complained());
+    assert!(said.contains("not a model file of autoscale") && said.contains("hint: "), "{said}");
 }
 
 #[tokio::test]

@@ -75,6 +75,11 @@ pub(crate) fn state_folder() -> PathBuf {
         .join("autoscale")
 }
 
+/// Where models are kept unless told otherwise.
+pub(crate) fn models_folder() -> PathBuf {
+    state_folder().join("models")
+}
+
 /// Keeps the latest cycles before a session, as many as that session took up.
 #[derive(Debug, Default)]
 pub(crate) struct Tail(VecDeque<Cycle>);

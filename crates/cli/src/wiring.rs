@@ -108,7 +108,7 @@ pub(crate) async fn start(config: Config, args: RunArgs, taken: Taken) -> anyhow
     let reload =
         orders::reload(args, config.clone(), commands.clone(), Arc::clone(&balancing), steering.clone());
     let (upgrade, board) = (Arc::new(Notify::new()), Arc::new(Board::new()));
-    let expectation = Expectation::start(&config, &past.cycles, clock)?;
+    let expectation = Expectation::start(&config, &past.cycles, clock, &mut notices)?;
     board.restore(past.cycles);
     let writer = writer.map(|writer| Arc::new(Mutex::new(Some(writer))));
     let ports = ports(PortParts {

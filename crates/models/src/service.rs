@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use self::learner::Learner;
 use self::scores::Scores;
-use crate::recipe::{Recipe, RecipeError};
+use crate::recipe::{ModelId, Recipe, RecipeError};
 
 pub use scores::{Score, Trust};
 
@@ -79,7 +79,7 @@ pub struct Outlook {
     pub current_avg: Option<f64>,
     /// By horizon; empty where the model abstains and nothing was ever read.
     pub horizons: Vec<Ahead>,
-    /// The row of the registry that spoke, `last_reading` while none can.
+    /// The row of the registry that spoke, or the kept model's name; `last_reading` while none can.
     pub model: String,
     /// How often it has learnt; 0 before the first time.
     pub generation: u32,
@@ -109,13 +109,23 @@ impl Latest {
     }
 }
 
+/// A model that was trained before, which works from the first reading on.
+pub struct Kept {
+    /// Its name in the store.
+    pub id: ModelId,
+    /// As it was stored.
+    pub model: Box<dyn Forecaster>,
+}
+
 /// Starts a model of `recipe` on readings averaged over `step`; it begins with those of the `past`.
+/// One that is `kept` takes in what it reads but learns nothing anew, unless it fails.
 ///
 /// # Errors
 /// When the recipe makes no sense, or no thread can be started.
 pub fn serve(
     recipe: &Recipe,
     step: Duration,
+    kept: Option<Kept>,
     past: Vec<(Timestamp, Option<f64>)>,
     clock: Clock,
 ) -> Result<(Feed, Latest), ServiceError> {
@@ -123,10 +133,16 @@ pub fn serve(
     let settings = recipe.settings(step)?;
     let (readings, inbox) = sync_channel(WAITING_MAX);
     let latest = Latest::default();
+    let mut learner = Learner::new(recipe.clone(), settings.clone(), clock);
+    if kept.is_some() {
+        learner.rest();
+    }
+    let (id, model) = kept.map(|Kept { id, model }| (id, model)).unzip();
     let mut service = Service {
-        learner: Learner::new(recipe.clone(), settings.clone(), clock),
+        learner,
         gatherer: Gatherer::new(step),
-        model: None,
+        model,
+        kept: id,
         scores: Scores::new(&settings.horizons),
         averaged: std::collections::VecDeque::new(),
         last: None,
@@ -159,6 +175,8 @@ struct Service {
     learner: Learner,
     gatherer: Gatherer,
     model: Option<Box<dyn Forecaster>>,
+    /// The name of the model at work, if it was trained before.
+    kept: Option<ModelId>,
     scores: Scores,
     averaged: std::collections::VecDeque<f64>,
     last: Option<f64>,
@@ -208,6 +226,9 @@ impl Service {
             Ok(done) => Some(done),
             Err(_) => {
                 (self.model, self.fault) = (None, Some(format!("the model panicked in {what}")));
+                if self.kept.take().is_some() {
+                    self.learner.wake();
+                }
                 None
             }
         }
@@ -226,12 +247,19 @@ impl Service {
     fn publish(&self, slot: Timestamp, said: Option<Vec<Vec<f64>>>) {
         let step_s = self.step.as_secs_f64();
         let abstained = said.is_none().then(|| {
-            self.fault
-                .clone()
-                .or_else(|| self.learner.fault().map(str::to_owned))
-                .unwrap_or_else(|| format!("it learns from {} steps so far", self.learner.known()))
+            self.fault.clone().or_else(|| self.learner.fault().map(str::to_owned)).unwrap_or_else(|| {
+                let known = self.learner.known();
+                match self.kept {
+                    Some(_) => format!("it has read too little since it was trained: {known} steps"),
+                    None => format!("it learns from {known} steps so far"),
+                }
+            })
         });
-        let model = if said.is_some() { self.recipe.model.as_str() } else { "last_reading" };
+        let model = match &self.kept {
+            _ if said.is_none() => "last_reading".to_owned(),
+            Some(id) => id.to_string(),
+            None => self.recipe.model.clone(),
+        };
         let ahead = |(index, &steps): (usize, &usize)| {
             let seconds = steps as f64 * step_s;
             match &said {
@@ -248,7 +276,7 @@ impl Service {
             step_s,
             current_avg: (count > 0).then(|| self.averaged.iter().sum::<f64>() / count as f64),
             horizons: self.recipe.horizons.iter().enumerate().filter_map(ahead).collect(),
-            model: model.to_owned(),
+            model,
             generation: self.learner.generation(),
             trust: self.scores.trust(abstained.is_none()),
             abstained,
@@ -261,11 +289,13 @@ impl Service {
 mod tests {
     use std::time::Instant;
 
+    use forecast::{Budget, FitError, FitReport, ModelState, QuantileForecast, Series};
+
     use super::*;
 
     /// Readings of a slow wave, one a second, until the outlook is as wanted.
     fn until(recipe: &Recipe, wanted: impl Fn(&Outlook) -> bool) -> Outlook {
-        let (feed, latest) = serve(recipe, Duration::from_secs(1), Vec::new(), Clock::start()).unwrap();
+        let (feed, latest) = serve(recipe, Duration::from_secs(1), None, Vec::new(), Clock::start()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         for second in 0_u32.. {
             let value = 50.0 + 20.0 * (f64::from(second) / 40.0).sin();
@@ -297,6 +327,60 @@ mod tests {
         assert!(far.relative_mae < 1.0, "a wave is more than its last reading: {far:?}");
     }
 
+    /// Says the same of every future, until it has read enough.
+    struct Fixed {
+        reads: usize,
+    }
+
+    impl Forecaster for Fixed {
+        fn fit(&mut self, _: &Series, _: Budget) -> Result<FitReport, FitError> {
+            unreachable!("a kept model does not learn anew")
+        }
+
+        fn update(&mut self, _: Timestamp, _: &Sample) {
+            assert!(self.reads > 0, "it has read enough");
+            self.reads -= 1;
+        }
+
+        fn predict(&self, horizons: &[usize], levels: &[f64]) -> Option<QuantileForecast> {
+            let values = vec![vec![7.0; levels.len()]; horizons.len()];
+            Some(QuantileForecast {
+                origin: Timestamp::UNIX_EPOCH,
+                step: Duration::from_secs(1),
+                horizons: horizons.to_vec(),
+                quantiles: levels.to_vec(),
+                values,
+            })
+        }
+
+        fn state(&self) -> ModelState {
+            unreachable!("nobody stores it")
+        }
+    }
+
+    #[test]
+    fn a_kept_model_works_at_once_and_is_followed_by_one_that_learns_if_it_fails() {
+        let recipe = Recipe::of("autoregressive");
+        let id: ModelId = "ab".repeat(32).parse().unwrap();
+        let kept = Kept { id: id.clone(), model: Box::new(Fixed { reads: 100 }) };
+        let (feed, latest) =
+            serve(&recipe, Duration::from_secs(1), Some(kept), Vec::new(), Clock::start()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut spoke = Vec::new();
+        for second in 0_i64.. {
+            feed.readings.send((Timestamp::from_second(second).unwrap(), Some(50.0))).unwrap();
+            let Some(outlook) = latest.read() else { continue };
+            if spoke.last() != Some(&outlook.model) {
+                spoke.push(outlook.model.clone());
+            }
+            if outlook.generation > 0 && outlook.abstained.is_none() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{spoke:?}");
+        }
+        assert_eq!(spoke, [&id.to_string(), "last_reading", "autoregressive"]);
+    }
+
     #[test]
     fn readings_never_wait_for_a_slow_model() {
         let (readings, inbox) = sync_channel(WAITING_MAX);
@@ -310,7 +394,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_at_once() {
-        let refused = serve(&Recipe::of("tea_leaves"), Duration::from_secs(1), Vec::new(), Clock::start());
+        let recipe = Recipe::of("tea_leaves");
+        let refused = serve(&recipe, Duration::from_secs(1), None, Vec::new(), Clock::start());
         assert!(refused.is_err());
     }
 }

@@ -85,7 +85,8 @@ pub(crate) struct RunArgs {
     /// Write the run file here; an existing one is continued
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
-    /// Model that forecasts the signal beside the loop, for /predict; off for none [default: autoregressive]
+    /// Model that forecasts the signal beside the loop, for /predict: a kind, champion:SUBJECT for one
+    /// that was trained and promoted, or off [default: autoregressive]
     #[arg(long, value_name = "MODEL")]
     pub(crate) forecast: Option<String>,
     /// Seed of everything random [default: from the clock]

@@ -65,8 +65,7 @@ fn recipe(model: &str, args: &RecipeArgs, step: Duration) -> anyhow::Result<Reci
 
 /// The models that are kept, in the folder asked for or the user's own.
 fn store(folder: Option<&PathBuf>) -> anyhow::Result<Store> {
-    let own = || session::state_folder().join("models");
-    let folder = folder.cloned().unwrap_or_else(own);
+    let folder = folder.cloned().unwrap_or_else(session::models_folder);
     Store::open(&folder)
         .map_err(|error| anyhow::Error::from(error).context(folder.display().to_string()))
         .coded("name another folder with --store", FAILED)

@@ -21,7 +21,7 @@ use super::policy_file;
 use super::{BalanceConfig, Config, Pool};
 use crate::args::{BalanceArgs, RunArgs};
 use crate::failure::{Hint, hint};
-use crate::wiring;
+use crate::wiring::expectation::{self, DEFAULT};
 
 /// A run, settled, with the origin of every value in the order in which they are shown.
 #[derive(Clone, Debug)]
@@ -42,9 +42,8 @@ pub(crate) fn resolve(args: &RunArgs) -> anyhow::Result<Resolved> {
         let problem = "this command starts its own workers";
         return Err(picker.refuse("proxy.backends", problem, "take them out, or use `autoscale balance`"));
     }
-    let forecast =
-        picker.plain("forecast", args.forecast.clone(), file.forecast, "autoregressive".to_owned());
-    let forecast = wiring::expectation::model(&forecast).map_err(|error| {
+    let forecast = picker.plain("forecast", args.forecast.clone(), file.forecast, DEFAULT.to_owned());
+    let forecast = expectation::model(&forecast).map_err(|error| {
         picker.refuse("forecast", error.to_string(), "see `autoscale forecast models kinds`")
     })?;
     let config = Config {

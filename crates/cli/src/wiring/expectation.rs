@@ -5,20 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{PredictedAhead, Prediction, PredictionScore};
+use anyhow::Context;
 use clock::Clock;
 use control::{Advice, Cycle};
 use jiff::Timestamp;
-use models::Recipe;
-use models::service::{Feed, Latest, Outlook, serve};
+use models::service::{Feed, Kept, Latest, Outlook, serve};
+use models::{Recipe, Store};
 use parking_lot::Mutex;
 
 use crate::config::Config;
 use crate::failure::{Hint, hint};
+use crate::session;
 
 /// Forecasts are made on steps of at least this length: nobody starts a worker faster.
 const STEP_MIN: Duration = Duration::from_secs(1);
 /// Steps ahead.
 const HORIZONS: [usize; 4] = [1, 5, 15, 30];
+/// Stands before the subject of a kept model.
+const CHAMPION: &str = "champion:";
+/// The model where none is named.
+pub(crate) const DEFAULT: &str = "autoregressive";
 /// Where the policy has no lines: a forecast above or below these multiples of the current
 /// average is worth a recommendation.
 const BAND: (f64, f64) = (0.7, 1.1);
@@ -43,13 +49,33 @@ struct Asked {
 
 impl Expectation {
     /// The model that the configuration names; `None` where it is off.
-    pub(super) fn start(config: &Config, past: &[Cycle], clock: Clock) -> anyhow::Result<Option<Arc<Self>>> {
+    pub(super) fn start(
+        config: &Config,
+        past: &[Cycle],
+        clock: Clock,
+        notices: &mut Vec<String>,
+    ) -> anyhow::Result<Option<Arc<Self>>> {
         let Some(model) = &config.forecast else { return Ok(None) };
-        let step = config.control.interval.max(STEP_MIN);
         let past = past.iter().filter_map(reading).collect();
-        let recipe = Recipe { horizons: HORIZONS.to_vec(), ..Recipe::of(model) };
+        let live = |model: &str| Begin {
+            recipe: Recipe { horizons: HORIZONS.to_vec(), ..Recipe::of(model) },
+            step: config.control.interval.max(STEP_MIN),
+            kept: None,
+        };
+        let begin = match model.strip_prefix(CHAMPION) {
+            None => live(model),
+            // A model that cannot be used is no reason not to scale.
+            Some(subject) => champion(subject).unwrap_or_else(|error| {
+                notices.push(format!(
+                    "warning: no champion of `{subject}` forecasts: {error:#}; `{DEFAULT}` learns in its place\n\
+                     hint: `autoscale forecast models` lists what is kept; scaling goes on as before"
+                ));
+                live(DEFAULT)
+            }),
+        };
+        let Begin { recipe, step, kept } = begin;
         let (feed, latest) =
-            serve(&recipe, step, past, clock).hint("choose another with --forecast, or off")?;
+            serve(&recipe, step, kept, past, clock).hint("choose another with --forecast, or off")?;
         let horizon_s = step.as_secs_f64();
         Ok(Some(Arc::new(Self { feed, latest, asked: Mutex::default(), clock, horizon_s })))
     }
@@ -155,14 +181,37 @@ fn nothing() -> Prediction {
     }
 }
 
+/// What forecasts, and on which grid.
+struct Begin {
+    recipe: Recipe,
+    step: Duration,
+    kept: Option<Kept>,
+}
+
+/// The kept model that decides for `subject`, checked.
+fn champion(subject: &str) -> anyhow::Result<Begin> {
+    let store = Store::open(&session::models_folder())?;
+    let stored = store.champion(subject)?.context("there is none; `forecast models promote` makes one")?;
+    let (file, model) = store.load(&stored.id)?;
+    let kept = Some(Kept { id: stored.id, model });
+    Ok(Begin { recipe: file.recipe, step: file.settings.step, kept })
+}
+
 /// The model that a name stands for; `off` stands for none.
 pub(crate) fn model(name: &str) -> anyhow::Result<Option<String>> {
     if name == "off" {
         return Ok(None);
     }
+    // Whether there is one is found when it is needed: its file must not keep the pool from starting.
+    if name.strip_prefix(CHAMPION).is_some_and(|subject| !subject.is_empty()) {
+        return Ok(Some(name.to_owned()));
+    }
     let recipe = Recipe::of(name);
     recipe.entry().map_err(|error| {
-        hint(error.into(), "`autoscale forecast models kinds` lists them; `off` stands for none")
+        hint(
+            error.into(),
+            "`autoscale forecast models kinds` lists them; champion:SUBJECT is one that is kept, off none",
+        )
     })?;
     Ok(Some(recipe.model))
 }

@@ -63,6 +63,16 @@ impl Learner {
         }
     }
 
+    /// Keeps what is read, and begins no lesson before [`Self::wake`].
+    pub(super) fn rest(&mut self) {
+        self.next_at = usize::MAX;
+    }
+
+    /// Begins a lesson as soon as there is enough to learn from.
+    pub(super) fn wake(&mut self) {
+        self.next_at = FIRST_AT;
+    }
+
     /// Steps read so far.
     pub(super) fn known(&self) -> usize {
         self.known
