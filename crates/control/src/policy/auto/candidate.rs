@@ -1,6 +1,6 @@
 //! One way to decide, with its virtual pool and what that has cost of late.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::pool::Pool;
 use crate::decision::Text;
@@ -108,11 +108,14 @@ impl Candidate {
         self.pool.as_ref().map_or(0, Pool::existing)
     }
 
-    /// Lets the slot pass that ends now, and pays for it.
+    /// Lets the time since the last turn pass, and pays for the slot that ends now. What an outage of
+    /// the metrics before it would have cost nobody measured, so nobody pays for it.
     pub(super) fn pass(&mut self, moment: &Moment, keep: f64) {
         if let (Some(pool), Some(last)) = (&mut self.pool, self.last) {
-            let paid = pool.pass(last, moment.at, moment.loads, moment.kappa);
-            self.cost = keep * self.cost + if moment.ahead.is_some() { paid } else { 0.0 };
+            let slot = SignedDuration::from_secs_f64(moment.ahead.map_or(0.0, |(ahead, _)| ahead.interval_s));
+            let from = moment.at.saturating_sub(slot).map_or(last, |began| began.max(last));
+            pool.pass(last, from, &[], 0.0);
+            self.cost = keep * self.cost + pool.pass(from, moment.at, moment.loads, moment.kappa);
         }
         self.last = Some(moment.at);
     }

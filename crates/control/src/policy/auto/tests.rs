@@ -50,6 +50,32 @@ fn on_a_wave_it_is_cheaper_than_the_reactive_rule() {
     assert!(auto < 0.95 * reactive, "{auto} against {reactive}");
 }
 
+/// In the outage the load rises from its least to its most.
+#[test]
+fn an_outage_of_the_metrics_is_charged_to_nobody() {
+    let mut policy = auto();
+    let mut second = 0_u32;
+    let (mut before, mut after) = (f64::NAN, f64::NAN);
+    let load = |second: f64| 2.5 - 1.5 * (second / 600.0 * std::f64::consts::TAU).cos();
+    run(1_500, load, |seen, _| {
+        second += 1;
+        if (1_201..1_500).contains(&second) {
+            return seen.fleet.desired;
+        }
+        policy.observe(seen);
+        let said = policy.recommend(seen);
+        let cost = said.step.because.numbers.iter().find(|(name, _)| name == "cost").map(|(_, cost)| *cost);
+        match second {
+            1_200 => before = cost.unwrap(),
+            1_500 => after = cost.unwrap(),
+            _ => {}
+        }
+        said.step.replicas
+    });
+    // The slot after it is paid for: at most five workers, and four missing at ten times the price.
+    assert!(after - before <= 45.0, "{before} before the outage, {after} after it");
+}
+
 #[test]
 fn prices_that_make_no_sense_are_refused() {
     for bad in [json!({"kappa": -1}), json!({"slo_utilisation": 0}), json!({"models": 3})] {
