@@ -106,7 +106,7 @@ fn milliseconds(sample: &Sample, which: fn(&Latency) -> std::time::Duration) -> 
 }
 
 /// Every series there is.
-pub const METRICS: &[Metric] = &[
+pub static METRICS: &[Metric] = &[
     Metric { name: "cpu", unit: "%", about: "mean CPU of the workers, of their size", read: |s| s.cpu },
     Metric { name: "host_cpu", unit: "%", about: "CPU of the whole machine", read: |s| s.host_cpu },
     Metric { name: "signal", unit: "", about: "what the policy decides by", read: |s| s.signal },

@@ -78,7 +78,7 @@ pub(crate) struct Problem {
 }
 
 /// Every rule, in the order in which findings are printed.
-pub const RULES: &[LintRule] = &[
+pub static RULES: &[LintRule] = &[
     lines::FLAP_MARGIN,
     lines::THIN_MARGIN,
     lines::TOUCHING,

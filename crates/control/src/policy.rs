@@ -174,7 +174,7 @@ impl Built {
 }
 
 /// Every policy there is, in the order in which they are listed.
-pub const POLICIES: &[Entry] = &[
+pub static POLICIES: &[Entry] = &[
     threshold::ENTRY,
     hpa::ENTRY,
     step::ENTRY,

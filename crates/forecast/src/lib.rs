@@ -280,7 +280,7 @@ pub struct RestoreError {
 }
 
 /// Every model of this crate, in the order in which they are listed.
-pub const FORECASTERS: &[Entry] = &[
+pub static FORECASTERS: &[Entry] = &[
     naive::ENTRY,
     seasonal_naive::ENTRY,
     drift::ENTRY,

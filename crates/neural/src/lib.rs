@@ -23,7 +23,7 @@ use forecast::Entry;
 pub const NAMES: [&str; 3] = ["lstm", "gru", "transformer"];
 
 /// The registry: one row a model; no rows without the feature `nn`.
-pub const FORECASTERS: &[Entry] = &[
+pub static FORECASTERS: &[Entry] = &[
     #[cfg(feature = "nn")]
     lstm::ENTRY,
     #[cfg(feature = "nn")]

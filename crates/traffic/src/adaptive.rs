@@ -20,7 +20,7 @@ mod aimd;
 mod gradient;
 
 /// Every algorithm, by name.
-pub const ADAPTIVE_LIMITS: &[Entry] = &[gradient::ENTRY, aimd::ENTRY];
+pub static ADAPTIVE_LIMITS: &[Entry] = &[gradient::ENTRY, aimd::ENTRY];
 
 /// The limit before anything is known: what Netflix's concurrency-limits begins with.
 const INITIAL: f64 = 20.0;

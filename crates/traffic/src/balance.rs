@@ -23,7 +23,7 @@ pub use round_robin::RoundRobin;
 pub const DEFAULT: &str = "least_connections";
 
 /// Every algorithm, by name.
-pub const BALANCERS: &[Entry] = &[
+pub static BALANCERS: &[Entry] = &[
     least_connections::ENTRY,
     round_robin::ENTRY,
     weighted_round_robin::ENTRY,

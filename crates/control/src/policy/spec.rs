@@ -23,7 +23,7 @@ pub struct Preset {
 }
 
 /// Every preset, in the order in which they are listed.
-pub const PRESETS: &[Preset] = &[
+pub static PRESETS: &[Preset] = &[
     Preset {
         name: "seed001",
         about: "one more above 35 % CPU, one fewer below 15 %, 1 to 5",

@@ -46,7 +46,7 @@ const fn knob(key: &'static str, low: f64, high: f64, kind: Is) -> Knob {
 }
 
 /// Every policy that can be tuned.
-pub const SPACES: &[Space] = &[
+pub static SPACES: &[Space] = &[
     Space {
         policy: "hpa",
         knobs: &[

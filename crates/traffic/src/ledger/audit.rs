@@ -17,7 +17,7 @@ pub struct Violation {
 }
 
 /// The rules, each with what it asks for.
-pub const RULES: &[(&str, &str)] = &[
+pub static RULES: &[(&str, &str)] = &[
     ("conservation", "accepted = answered + refused + failed + cancelled + open"),
     ("totals_shrink", "no total is smaller than a turn before"),
     ("window", "what a turn's window says happened is how far the totals moved"),
