@@ -106,24 +106,25 @@ impl Evaluation {
         for one in &self.summary.horizons {
             let _ = writeln!(
                 text,
-                "{:>8} {:>6} {:>6.3} {:>6.3} {:>7.3} {:>8.3} {:>8.3}",
+                "{:>8} {:>6} {:>6} {:>6} {:>7} {:>8} {:>8.3}",
                 one.horizon,
                 one.count,
-                one.mase,
-                one.rmsse,
-                one.relative_mae,
-                one.relative_loss_90,
+                ratio(one.mase),
+                ratio(one.rmsse),
+                ratio(one.relative_mae),
+                ratio(one.relative_loss_90),
                 one.coverage_90
             );
         }
         for one in &self.summary.regimes {
-            let naive = if one.relative_mae > 1.0 { "  (naive wins)" } else { "" };
+            let beaten = one.relative_mae.is_finite() && one.relative_mae > 1.0;
+            let naive = if beaten { "  (naive wins)" } else { "" };
             let _ = writeln!(
                 text,
-                "  {:<16} {:>4} forecasts  relMAE {:.3}  cover90 {:.2}{naive}",
+                "  {:<16} {:>4} forecasts  relMAE {}  cover90 {:.2}{naive}",
                 one.regime.name(),
                 one.count,
-                one.relative_mae,
+                ratio(one.relative_mae),
                 one.coverage_90
             );
         }
@@ -143,4 +144,9 @@ impl Evaluation {
         }
         text
     }
+}
+
+/// A ratio for people; a dash where there is none, since the naive forecast made no error at all.
+fn ratio(value: f64) -> String {
+    if value.is_finite() { format!("{value:.3}") } else { "–".to_owned() }
 }

@@ -148,3 +148,14 @@ fn recipes_that_make_no_sense_are_refused() {
     assert!(refused(Recipe { seasons_seconds: vec![0, 5], ..Recipe::of("naive") }));
     assert!(refused(Recipe { iterations: 0, ..Recipe::of("naive") }));
 }
+
+/// A load that never changes is forecast by the naive model without an error: there is no ratio.
+#[test]
+fn where_the_naive_forecast_makes_no_error_the_table_shows_dashes() {
+    let steady = Series::new(Timestamp::UNIX_EPOCH, Duration::from_secs(60), vec![7.0; 500]).unwrap();
+    let found =
+        evaluate(&Clock::start(), "steady", &Recipe::of("naive"), &steady, &Protocol::default()).unwrap();
+    let table = found.table();
+    assert!(table.contains("1     40      –"), "{table}");
+    assert!(!table.contains("NaN") && !table.contains("inf") && !table.contains("wins"), "{table}");
+}
