@@ -1,52 +1,35 @@
 //! A worker as the proxy sees it: where it listens, and the requests at it.
 
+mod peak_latency;
+mod shared;
+
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 
 use crate::balance::{Draw, spread};
-use crate::breaker::Breaker;
-use crate::health::{Ejection, Health, Probed, TargetHealth};
+#[cfg(all(test, loom))]
+use crate::health::Ejection;
+use crate::health::{Health, Probed, TargetHealth};
 use crate::meter::Distribution;
 use crate::meter::histogram::Histogram;
 use crate::occupancy::{Occupancy, Shut, UNLIMITED};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::writers::Writers;
 use crate::{Address, BackendSample, Handed, Outcome, Pool, Route, Version, WorkerId};
+use peak_latency::PeakLatency;
+pub(crate) use shared::Shared;
 
-/// `first_request_at` of a backend that has not been given a request yet.
+/// When it happened, of what has not happened yet.
 const NEVER: i64 = i64::MIN;
 
-/// The estimate of latency forgets half of what it knew in about 7 s: as Finagle's peak EWMA.
-const LATENCY_DECAY: Duration = Duration::from_secs(10);
 /// A backend in slow start is given at least this share of the requests that it would be given.
 const WARMTH_MIN: f64 = 0.1;
 /// A weight that nobody has set by hand.
 const NOT_BY_HAND: u32 = u32::MAX;
-
-/// What all backends of a pool share, and the pool may change under load.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Requests waiting for a lease; here, so that a lease that ends asks it without going through
-    /// the pool.
-    pub(crate) waiting: CachePadded<AtomicU32>,
-    pub(crate) in_flight_max: AtomicU32,
-    /// Who leases and ends leases.
-    pub(crate) writers: Writers,
-    /// Whether the balancer will ask how long requests take.
-    pub(crate) learns_latency: AtomicBool,
-    pub(crate) slow_start_micros: AtomicU64,
-    pub(crate) ejection: ArcSwap<Ejection>,
-    /// Its window; what every answer needs of it.
-    pub(crate) judged_over_micros: AtomicU64,
-    pub(crate) breaker: Breaker,
-    pub(crate) hedge_after_nanos: AtomicU64,
-}
 
 /// One worker in a [`Pool`]. It outlives its route: requests in flight and counts survive every
 /// change of membership, until the worker has been retired and has drained.
@@ -59,8 +42,7 @@ pub struct Backend {
     weight_by_hand: AtomicU32,
     health: Health,
     durations: Histogram,
-    latency_nanos: AtomicU64,
-    latency_at_micros: AtomicI64,
+    latency: PeakLatency,
     occupancy: Occupancy,
     given_up: AtomicBool,
     leased: AtomicU64,
@@ -85,8 +67,7 @@ impl Backend {
             weight_by_hand: AtomicU32::new(NOT_BY_HAND),
             health: Health::default(),
             durations: Histogram::default(),
-            latency_nanos: AtomicU64::new(0),
-            latency_at_micros: AtomicI64::new(NEVER),
+            latency: PeakLatency::default(),
             occupancy: Occupancy::default(),
             given_up: AtomicBool::new(false),
             leased: AtomicU64::new(0),
@@ -134,11 +115,7 @@ impl Backend {
     /// over time. Zero while nothing is known, as where the pool's balancer does not ask
     /// ([`Balancer::reads_latency`](crate::Balancer::reads_latency)).
     pub fn latency(&self, at: Timestamp) -> Duration {
-        let since = self.latency_at_micros.load(Relaxed);
-        if since == NEVER {
-            return Duration::ZERO;
-        }
-        Duration::from_nanos(self.latency_nanos.load(Relaxed)).mul_f64(kept_since(since, at))
+        self.latency.estimate(at)
     }
 
     /// Whether neither probes nor its own answers have taken it out of service.
@@ -148,6 +125,7 @@ impl Backend {
 
     /// Whether it may be given a request now: in service, and if it is back on trial, without as many
     /// requests as that is done with.
+    #[inline]
     pub(crate) fn takes_requests(&self, at: Timestamp) -> bool {
         self.health.takes_requests(at, || self.in_flight())
     }
@@ -174,6 +152,7 @@ impl Backend {
 
     /// Whether it takes this request though it may still be warming up: for a while after its
     /// first one it takes a growing share of those that fall to it.
+    #[inline]
     pub(crate) fn is_warm_for(&self, draw: &Draw) -> bool {
         let slow_start = self.shared.slow_start_micros.load(Relaxed);
         if slow_start == 0 {
@@ -202,8 +181,15 @@ impl Backend {
         self.in_flight() >= self.in_flight_max()
     }
 
+    #[inline]
     fn in_flight_max(&self) -> u32 {
         self.shared.in_flight_max.load(Relaxed)
+    }
+
+    /// Whether it is neither full nor taken out of the routes.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.occupancy.has_room(self.in_flight_max())
     }
 
     /// Whether it has been taken out of the routes: it gets no new request.
@@ -322,18 +308,25 @@ impl Backend {
         }
     }
 
+    /// Ends at `at` what [`Snapshot::admit`](crate::Snapshot::admit) began so many nanoseconds before.
     #[inline]
+    pub fn end(&self, at: Timestamp, after_nanos: u64, outcome: Outcome) {
+        self.count_ended(at, after_nanos, outcome);
+        self.leave();
+    }
+
+    #[inline(always)]
     pub(crate) fn count_ended(&self, at: Timestamp, service_nanos: u64, outcome: Outcome) {
-        let ended = if outcome == Outcome::Broken { &self.broken } else { &self.answered };
+        let ended = if matches!(outcome, Outcome::Broken) { &self.broken } else { &self.answered };
         self.writers.add(ended, 1);
         let failed = !outcome.is_completion();
         if failed {
             self.writers.add(&self.failures, 1);
         }
-        if outcome != Outcome::Answered(101) {
+        if !matches!(outcome, Outcome::Answered(101)) {
             self.durations.record(self.writers, service_nanos);
             if self.shared.learns_latency.load(Relaxed) {
-                self.learn(at, Duration::from_nanos(service_nanos));
+                self.latency.learn(at, Duration::from_nanos(service_nanos));
             }
         }
         self.judge(at, service_nanos, failed);
@@ -357,35 +350,12 @@ impl Backend {
             pool.eject(self, at);
         }
     }
-
-    /// Races lose an observation now and then: the next one follows.
-    fn learn(&self, at: Timestamp, service_time: Duration) {
-        let since = self.latency_at_micros.load(Relaxed);
-        let before = Duration::from_nanos(self.latency_nanos.load(Relaxed));
-        let next = if since == NEVER || service_time >= before {
-            service_time
-        } else {
-            service_time + (before - service_time).mul_f64(kept_since(since, at))
-        };
-        self.latency_nanos.store(u64::try_from(next.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-        self.latency_at_micros.store(at.as_microsecond(), Relaxed);
-    }
 }
 
 /// Backends without a pool, for the models.
 #[cfg(all(test, loom))]
 pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
-    let shared = Arc::new(Shared {
-        waiting: CachePadded::default(),
-        in_flight_max: AtomicU32::new(UNLIMITED),
-        writers: Writers::Many,
-        learns_latency: AtomicBool::new(false),
-        slow_start_micros: AtomicU64::new(0),
-        judged_over_micros: AtomicU64::new(Ejection::default().judged_over_micros()),
-        ejection: ArcSwap::from_pointee(Ejection::default()),
-        breaker: Breaker::default(),
-        hedge_after_nanos: AtomicU64::new(crate::hedge::NEVER),
-    });
+    let shared = Arc::new(Shared::new(Writers::Many, false, UNLIMITED, Ejection::default()));
     let backend = |slot| {
         let address = Address::Unix(format!("/{slot}").into());
         let id = WorkerId { slot, run: 1 };
@@ -393,12 +363,6 @@ pub(crate) fn made_up(count: u32) -> Vec<Arc<Backend>> {
         Arc::new(Backend::new(&route, Arc::clone(&shared), Weak::new()))
     };
     (1..=count).map(backend).collect()
-}
-
-/// The share (0–1) of an estimate made at `since_micros` that still holds.
-fn kept_since(since_micros: i64, at: Timestamp) -> f64 {
-    let elapsed = u64::try_from(at.as_microsecond().saturating_sub(since_micros)).unwrap_or(0);
-    (-Duration::from_micros(elapsed).as_secs_f64() / LATENCY_DECAY.as_secs_f64()).exp()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which ready backend takes the next request: one trait, one file an algorithm, one table.
 
 use std::fmt;
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -135,12 +136,12 @@ impl<'a> Candidates<'a> {
     }
 
     /// The backend at `index`, if it may take the request.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&'a Backend> {
         let backend = self.ready.get(index)?;
         let Rule { avoid, panic, version, draw } = *self.rule;
         let eligible = Some(backend.id()) != avoid
-            && !backend.is_retired()
-            && !backend.is_full()
+            && backend.has_room()
             && backend.weight() > 0
             && version.is_none_or(|version| version == backend.version())
             && (panic || backend.takes_requests(draw.at) && backend.is_warm_for(draw));
@@ -153,6 +154,30 @@ impl<'a> Candidates<'a> {
     pub fn busy_below(&self, index: usize, fewest: u32) -> Option<u32> {
         let in_flight = self.ready.get(index)?.in_flight();
         (in_flight < fewest && self.get(index).is_some()).then_some(in_flight)
+    }
+
+    /// The index with the fewest requests, eligible or not: of equals the first from `start` on, which
+    /// is an index; one without any ends the search. Looked at several at a time, without a branch
+    /// for each: which of them is better than those before nobody can foresee.
+    #[inline]
+    pub(crate) fn idlest(&self, start: usize) -> Option<usize> {
+        let (mut fewest, mut chosen) = (u32::MAX, None);
+        let mut index = start;
+        for _ in 0..self.ready.len().div_ceil(AT_ONCE) {
+            // At the end some are looked at again: they are no better than they were.
+            for _ in 0..AT_ONCE {
+                let in_flight = self.ready.get(index)?.in_flight();
+                let is_better = in_flight < fewest;
+                fewest = select_unpredictable(is_better, in_flight, fewest);
+                chosen = select_unpredictable(is_better, Some(index), chosen);
+                index += 1;
+                index = select_unpredictable(index == self.ready.len(), 0, index);
+            }
+            if fewest == 0 {
+                break;
+            }
+        }
+        chosen
     }
 
     /// An eligible index by lot, other than `except`. Neighbours of those that are not eligible
@@ -172,6 +197,8 @@ impl<'a> Candidates<'a> {
     }
 }
 
+/// Backends that are looked at together for the one with the fewest requests.
+const AT_ONCE: usize = 4;
 /// After so many lots in vain hardly anyone is eligible, and the next one who is will do.
 const LOTS_MAX: u32 = 8;
 

@@ -91,6 +91,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
+    #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Relaxed)
     }

@@ -91,6 +91,7 @@ impl Probed {
     const ALL: [Self; 6] =
         [Self::Unprobed, Self::Initial, Self::Healthy, Self::Mismatch, Self::TimedOut, Self::Failed];
 
+    #[inline]
     fn is_in_service(self) -> bool {
         matches!(self, Self::Unprobed | Self::Healthy)
     }
@@ -200,6 +201,7 @@ impl Health {
     }
 
     /// The same, and not on trial with as many requests as that is done with.
+    #[inline]
     pub(crate) fn takes_requests(&self, at: Timestamp, in_flight: impl FnOnce() -> u32) -> bool {
         let until = self.out_until_micros.0.load(Relaxed);
         let is_back = || until <= at.as_microsecond() && in_flight() < TRIALS_MAX;

@@ -92,8 +92,22 @@ impl Shard {
     /// A request has come in at `at`.
     #[inline]
     pub fn arrive(self: &Rc<Self>, at: Timestamp) -> Arrival {
-        BY_ONE.add(&self.counts.arrivals, 1);
+        self.count_arrival();
         Arrival { shard: Rc::clone(self), at, ended: false }
+    }
+
+    /// The same without a handle: [`count_end`](Self::count_end) is called when the request ends. For
+    /// whoever has many requests, and knows of each when it came.
+    #[inline]
+    pub fn count_arrival(&self) {
+        BY_ONE.add(&self.counts.arrivals, 1);
+    }
+
+    /// A request that [`count_arrival`](Self::count_arrival) counted has ended, after so many
+    /// nanoseconds.
+    #[inline]
+    pub fn count_end(&self, outcome: Outcome, latency_nanos: u64) {
+        self.counts.count_ended(outcome, latency_nanos);
     }
 
     /// A request has been sent to a worker once more.
@@ -135,7 +149,7 @@ struct Counts {
 }
 
 impl Counts {
-    #[inline]
+    #[inline(always)]
     fn count_ended(&self, outcome: Outcome, latency_nanos: u64) {
         let add = |count: &AtomicU64| {
             BY_ONE.add(count, 1);
@@ -152,7 +166,7 @@ impl Counts {
         }
         // A connection that changed protocol lives as long as its two ends like: that is no
         // latency of a request, and would drown those that are.
-        if outcome != Outcome::Answered(101) {
+        if !matches!(outcome, Outcome::Answered(101)) {
             self.latency.record(BY_ONE, latency_nanos);
         }
     }

@@ -36,6 +36,13 @@ impl Occupancy {
         self.0.load(SeqCst) / ONE
     }
 
+    /// Whether one more would be let in now: it is neither full nor retired.
+    #[inline]
+    pub(crate) fn has_room(&self, max: u32) -> bool {
+        let now = self.0.load(SeqCst);
+        now & RETIRED == 0 && now / ONE < max
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.0.load(SeqCst) & RETIRED != 0
     }

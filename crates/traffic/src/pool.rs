@@ -3,24 +3,20 @@
 mod snapshot;
 
 use std::num::NonZeroU32;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::adaptive::Limits;
 use crate::backend::Shared;
 use crate::balance::{Balancer, Draw};
-use crate::breaker::Breaker;
 use crate::elapsed::nanos_between;
 use crate::health::{Ejection, TargetHealth};
-use crate::hedge::{self, Hedging};
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::hedge::Hedging;
 use crate::writers::Writers;
 use crate::{Backend, BackendSample, Handed, Outcome, Route, Version, WorkerId, WorkerLedger};
 pub use snapshot::Snapshot;
@@ -108,17 +104,8 @@ impl Pool {
         ejection: Ejection,
         writers: Writers,
     ) -> Arc<Self> {
-        let shared = Arc::new(Shared {
-            waiting: CachePadded::default(),
-            writers,
-            learns_latency: AtomicBool::new(balancer.reads_latency()),
-            in_flight_max: AtomicU32::new(in_flight_max.map_or(u32::MAX, NonZeroU32::get)),
-            slow_start_micros: AtomicU64::new(0),
-            judged_over_micros: AtomicU64::new(ejection.judged_over_micros()),
-            ejection: ArcSwap::from_pointee(ejection),
-            breaker: Breaker::default(),
-            hedge_after_nanos: AtomicU64::new(hedge::NEVER),
-        });
+        let max = in_flight_max.map_or(u32::MAX, NonZeroU32::get);
+        let shared = Arc::new(Shared::new(writers, balancer.reads_latency(), max, ejection));
         let snapshot = Snapshot { ready: Arc::default(), balancer: balancer.into(), split: None };
         Arc::new_cyclic(|this| Self {
             snapshot: ArcSwap::from_pointee(snapshot),

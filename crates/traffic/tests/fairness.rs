@@ -80,6 +80,36 @@ proptest! {
         prop_assert_eq!(served, exact);
     }
 
+    /// Whatever the pool's size, whoever may not take it, and whoever has what.
+    #[test]
+    fn the_fewest_requests_win_and_equals_take_turns(
+        weights in prop::collection::vec(0_u32..4, 1..40),
+        steps in prop::collection::vec((0_u8..3, any::<prop::sample::Index>()), 150),
+    ) {
+        let pool = pool("least_connections", std::num::NonZeroU32::new(5));
+        let routes: Vec<_> = (1..).zip(&weights).map(|(slot, weight)| traffic::Route { weight: *weight, ..route(slot) }).collect();
+        pool.replace(&routes);
+        let ready = pool.ready();
+        let (mut held, mut after_last): (Vec<Lease>, usize) = (Vec::new(), 0);
+        for (number, (step, which)) in steps.iter().enumerate() {
+            if *step == 0 && !held.is_empty() {
+                held.swap_remove(which.index(held.len()));
+                continue;
+            }
+            let avoid = ready[which.index(ready.len())].id();
+            let in_turn = (0..ready.len()).map(|turn| (after_last + turn) % ready.len());
+            let eligible = in_turn.filter(|&index| {
+                ready[index].weight() > 0 && !ready[index].is_full() && ready[index].id() != avoid
+            });
+            let expected = eligible.min_by_key(|&index| ready[index].in_flight());
+            let lease = pool.lease(draw(number as u64), Some(avoid));
+            let chosen = lease.as_ref().map(|lease| lease.backend().id());
+            prop_assert_eq!(chosen, expected.map(|index| ready[index].id()), "step {}", number);
+            after_last = expected.map_or(after_last, |index| index + 1);
+            held.extend(lease);
+        }
+    }
+
     #[test]
     fn keys_stay_where_they_are_when_others_leave(keys in prop::collection::vec(any::<u64>(), 50)) {
         let pool = pool("consistent_hash", None);

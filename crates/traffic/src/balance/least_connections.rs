@@ -23,22 +23,27 @@ pub struct LeastConnections {
 impl Balancer for LeastConnections {
     fn pick(&self, ready: Candidates<'_>, _draw: &Draw) -> Option<usize> {
         let len = ready.len();
-        if len == 0 {
-            return None;
-        }
-        let start = self.after_last.load(Relaxed) % len;
-        let (mut fewest, mut chosen) = (u32::MAX, None);
-        // Only a better one takes the place: of equals the first, whose turn it is, stays.
-        for index in (start..len).chain(0..start) {
-            if let Some(in_flight) = ready.busy_below(index, fewest) {
-                (fewest, chosen) = (in_flight, Some(index));
-                if fewest == 0 {
-                    break;
-                }
-            }
-        }
-        let chosen = chosen?;
+        let after_last = self.after_last.load(Relaxed);
+        // A division only where the pool has shrunk, or the last choice was its last backend.
+        let start = if after_last < len { after_last } else { after_last.checked_rem(len)? };
+        let idlest = ready.idlest(start)?;
+        let chosen = if ready.get(idlest).is_some() { idlest } else { idlest_eligible(ready, start)? };
         self.after_last.store(chosen + 1, Relaxed);
         Some(chosen)
     }
+}
+
+/// The same where the one with the fewest requests may not take this one.
+fn idlest_eligible(ready: Candidates<'_>, start: usize) -> Option<usize> {
+    let (mut fewest, mut chosen) = (u32::MAX, None);
+    // Only a better one takes the place: of equals the first, whose turn it is, stays.
+    for index in (start..ready.len()).chain(0..start) {
+        if let Some(in_flight) = ready.busy_below(index, fewest) {
+            (fewest, chosen) = (in_flight, Some(index));
+            if fewest == 0 {
+                break;
+            }
+        }
+    }
+    chosen
 }

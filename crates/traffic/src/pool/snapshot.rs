@@ -24,29 +24,37 @@ impl Snapshot {
     /// As [`Pool::lease`](super::Pool::lease), among the backends of this moment.
     #[inline]
     pub fn lease(&self, draw: &Draw, avoid: Option<WorkerId>) -> Option<Lease> {
+        let backend = Arc::clone(self.admit(draw, avoid)?);
+        Some(Lease { backend, leased_at: draw.at, ended: false })
+    }
+
+    /// The same without a lease: the request is counted in until [`Backend::end`] counts it out. For
+    /// whoever has many requests, and knows of each where it is.
+    #[inline]
+    pub fn admit(&self, draw: &Draw, avoid: Option<WorkerId>) -> Option<&Arc<Backend>> {
         let version = self.split.as_ref().and_then(|split| split.version(draw));
         let rule = Rule { avoid, panic: false, version, draw };
-        if let Some(lease) = self.lease_by(&rule) {
-            return Some(lease);
+        if let Some(backend) = self.admit_by(&rule) {
+            return Some(backend);
         }
         if version.is_some()
-            && let Some(lease) = self.lease_by(&Rule { version: None, ..rule })
+            && let Some(backend) = self.admit_by(&Rule { version: None, ..rule })
         {
-            return Some(lease);
+            return Some(backend);
         }
         let none_in_service = || !self.ready.iter().any(|b| b.takes_requests(draw.at) && b.is_warm_for(draw));
         (!self.ready.is_empty() && none_in_service())
-            .then(|| self.lease_by(&Rule { panic: true, version: None, ..rule }))
+            .then(|| self.admit_by(&Rule { panic: true, version: None, ..rule }))
             .flatten()
     }
 
     #[inline]
-    fn lease_by(&self, rule: &Rule<'_>) -> Option<Lease> {
+    fn admit_by(&self, rule: &Rule<'_>) -> Option<&Arc<Backend>> {
         for _ in 0..PICKS_MAX {
             let index = self.balancer.pick(Candidates::new(&self.ready, rule), rule.draw)?;
             let backend = &self.ready[index];
             if backend.try_enter(rule.draw.at) {
-                return Some(Lease { backend: Arc::clone(backend), leased_at: rule.draw.at, ended: false });
+                return Some(backend);
             }
         }
         None
