@@ -10,10 +10,7 @@ mod site;
 mod slab;
 mod station;
 
-use std::ops::ControlFlow;
 use std::time::Duration;
-
-use control::{Decision, Observation};
 
 use crate::fluid::{Driver, Watch};
 use crate::load::Load;
@@ -139,11 +136,6 @@ pub fn replay(
 ) -> Result<Outcome, ScenarioError> {
     let arrivals = arrivals::Arrivals::Recorded { times, next: 0, pace: scenario.compress };
     Site::new(load, scenario, des, arrivals)?.run(driver, watch)
-}
-
-/// Shows a turn, where somebody looks.
-fn show(watch: &mut Option<&mut Watch>, seen: &Observation, decision: &Decision) -> ControlFlow<()> {
-    watch.as_mut().map_or(ControlFlow::Continue(()), |watch| watch(seen, decision))
 }
 
 #[cfg(test)]

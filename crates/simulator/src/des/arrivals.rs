@@ -7,8 +7,59 @@
 use crate::load::Load;
 use crate::number::count;
 
-use super::chance::Chance;
+use super::chance::{Chance, Law};
 use super::schedule::NEVER;
+
+/// Requests that are drawn at a time, before they come: their logarithms and divisions overlap then,
+/// instead of each having everything that follows wait for it.
+const AHEAD: usize = 32;
+
+/// A request that will come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    pub(super) at_ns: u64,
+    /// CPU time that it takes.
+    pub(super) service_s: f64,
+}
+
+/// The requests of a run, one after another.
+#[derive(Debug)]
+pub(super) struct Coming<'a> {
+    arrivals: Arrivals<'a>,
+    law: &'a Law,
+    mean_s: f64,
+    chance: Chance,
+    ahead: [Next; AHEAD],
+    /// How many of those have come.
+    come: usize,
+}
+
+impl<'a> Coming<'a> {
+    /// The service times follow `law` around `mean_s`.
+    pub(super) fn new(arrivals: Arrivals<'a>, law: &'a Law, mean_s: f64, chance: Chance) -> Self {
+        let ahead = [Next { at_ns: NEVER, service_s: 0.0 }; AHEAD];
+        Self { arrivals, law, mean_s, chance, ahead, come: AHEAD }
+    }
+
+    /// The next request.
+    #[inline]
+    pub(super) fn next(&mut self) -> Next {
+        if self.come >= AHEAD {
+            self.draw();
+        }
+        let next = self.ahead[self.come];
+        self.come += 1;
+        next
+    }
+
+    fn draw(&mut self) {
+        for next in &mut self.ahead {
+            next.at_ns = self.arrivals.next_ns();
+            next.service_s = self.law.draw(self.mean_s, &mut self.chance);
+        }
+        self.come = 0;
+    }
+}
 
 /// The times of requests, one after another.
 #[derive(Debug)]

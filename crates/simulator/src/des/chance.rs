@@ -51,6 +51,7 @@ pub enum Law {
 
 impl Law {
     /// A time with mean `mean`.
+    #[inline]
     pub(super) fn draw(&self, mean: f64, chance: &mut Chance) -> f64 {
         match self {
             Self::Constant => mean,

@@ -9,14 +9,13 @@ mod turn;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::num::NonZeroU32;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use control::{Controller, Fleet, FleetConfig};
 use jiff::Timestamp;
-use traffic::{Meter, Pool, Shard, Snapshot, WorkerId};
+use traffic::{Backend, Meter, Pool, Shard, Snapshot, WorkerId};
 
-use super::arrivals::{Arrivals, Poisson};
+use super::arrivals::{Arrivals, Coming, Next, Poisson};
 use super::chance::Chance;
 use super::credits::Account;
 use super::schedule::{NEVER, Schedule};
@@ -59,8 +58,8 @@ pub(super) struct Site<'a> {
     load: &'a Load,
     scenario: &'a Scenario,
     des: &'a Des,
-    arrivals: Arrivals<'a>,
-    next_arrival_ns: u64,
+    coming: Coming<'a>,
+    next: Next,
     now_ns: u64,
     /// Ties are settled by the order in which things were put in.
     later: BinaryHeap<Reverse<(u64, u64, What)>>,
@@ -70,25 +69,28 @@ pub(super) struct Site<'a> {
     stations: Vec<Seat>,
     fleet: Fleet,
     fleet_wake_ns: u64,
+    /// When the first of all this happens: of what is to happen later, of the fleet's wake, and of
+    /// requests that give up.
+    rare_ns: u64,
     pool: Arc<Pool>,
     /// What the pool is now: nobody else changes it.
     routes: Arc<Snapshot>,
     meter: Meter,
-    shard: Rc<Shard>,
+    shard: Shard,
     /// All requests under way, by their tickets: their places here.
     open: Slab<Request>,
     /// Those without a worker, and since when.
     waiting: VecDeque<(u64, usize)>,
-    service_s: f64,
     patience_ns: u64,
     requests_per_load: f64,
     books: Books<'a>,
     requests: Requests,
     scored_from_ns: u64,
     /// Requests in the system, and since when.
-    present: u64,
+    present: u32,
+    /// Their number summed over the scored time, in request-nanoseconds.
+    present_sum_ns: u128,
     present_since_ns: u64,
-    service: Chance,
     balance: Chance,
     mishaps: Chance,
     start_ups: Chance,
@@ -98,6 +100,8 @@ pub(super) struct Site<'a> {
 #[derive(Debug)]
 struct Seat {
     id: WorkerId,
+    /// As the pool knows it, once it has been routed.
+    backend: Option<Arc<Backend>>,
     station: Station,
     ready_ns: Option<u64>,
     /// Busy time at the last turn, in seconds.
@@ -117,7 +121,7 @@ impl<'a> Site<'a> {
         load: &'a Load,
         scenario: &'a Scenario,
         des: &'a Des,
-        mut arrivals: Arrivals<'a>,
+        arrivals: Arrivals<'a>,
     ) -> Result<Self, ScenarioError> {
         let balancer =
             traffic::balance::build(&des.algorithm).map_err(|error| ScenarioError::new(error.to_string()))?;
@@ -135,9 +139,10 @@ impl<'a> Site<'a> {
             Arrivals::Recorded { .. } => scenario.slo_utilisation / load.requests_per_load(),
             Arrivals::Poisson(_) => scenario.service_time.as_secs_f64(),
         };
+        let mut coming = Coming::new(arrivals, &des.service, service_s, Chance::new(des.seed, 2));
         Ok(Self {
-            next_arrival_ns: arrivals.next_ns(),
-            arrivals,
+            next: coming.next(),
+            coming,
             now_ns: 0,
             later: BinaryHeap::new(),
             sequence: 0,
@@ -145,21 +150,21 @@ impl<'a> Site<'a> {
             stations: Vec::new(),
             fleet: Fleet::new(config, des.seed),
             fleet_wake_ns: NEVER,
+            rare_ns: NEVER,
             routes: pool.snapshot(),
             pool,
-            shard: Rc::new(meter.shard()),
+            shard: meter.shard(),
             meter,
             open: Slab::default(),
             waiting: VecDeque::new(),
-            service_s,
             patience_ns: u64::try_from(scenario.patience.as_nanos()).unwrap_or(NEVER),
             requests_per_load: scenario.slo_utilisation / service_s,
             books: Books::new(load, scenario, number::millis(des.faults.warm_up.as_secs_f64()).unwrap_or(0)),
             requests: Requests::default(),
             scored_from_ns: load.scored_from_ms() * 1_000_000,
             present: 0,
+            present_sum_ns: 0,
             present_since_ns: 0,
-            service: Chance::new(des.seed, 2),
             balance: Chance::new(des.seed, 3),
             mishaps: Chance::new(des.seed, 4),
             start_ups: Chance::new(des.seed, 5),
@@ -202,17 +207,15 @@ impl<'a> Site<'a> {
             }
         }
         self.count_present();
+        self.requests.present_s = self.present_sum_ns as f64 / 1e9;
         Ok(Outcome { tally: self.books.finish(self.now_ns / 1_000_000), requests: self.requests })
     }
 
     /// Lets everything happen before `until_ns`, in order.
     fn pass_until(&mut self, until_ns: u64) {
         loop {
-            let later_ns = self.later.peek().map_or(NEVER, |Reverse((at, ..))| *at);
-            let impatient_ns = self.impatient_ns();
-            let rare_ns = later_ns.min(self.fleet_wake_ns).min(impatient_ns);
             let done_ns = self.completions.earliest();
-            let next_ns = rare_ns.min(done_ns).min(self.next_arrival_ns);
+            let next_ns = self.rare_ns.min(done_ns).min(self.next.at_ns);
             if next_ns >= until_ns {
                 self.now_ns = until_ns;
                 return;
@@ -220,20 +223,38 @@ impl<'a> Site<'a> {
             self.now_ns = self.now_ns.max(next_ns);
             if done_ns == next_ns {
                 self.complete();
-            } else if self.next_arrival_ns == next_ns {
+            } else if self.next.at_ns == next_ns {
                 self.arrive();
-            } else if later_ns == next_ns {
-                if let Some(Reverse((_, _, what))) = self.later.pop() {
-                    self.happen(what);
-                }
-            } else if impatient_ns == next_ns {
-                self.give_up();
             } else {
-                let now = self.moment();
-                self.fleet.handle_timeout(now);
-                self.obey();
+                self.happen_at(next_ns);
             }
         }
+    }
+
+    /// Lets one of the rarer things happen whose time that is.
+    fn happen_at(&mut self, next_ns: u64) {
+        if self.later_ns() == next_ns {
+            let what = self.later.pop();
+            self.look_ahead();
+            if let Some(Reverse((_, _, what))) = what {
+                self.happen(what);
+            }
+        } else if self.impatient_ns() == next_ns {
+            self.give_up();
+        } else {
+            let now = self.moment();
+            self.fleet.handle_timeout(now);
+            self.obey();
+        }
+    }
+
+    fn later_ns(&self) -> u64 {
+        self.later.peek().map_or(NEVER, |Reverse((at, ..))| *at)
+    }
+
+    /// To be called whenever something of it has changed.
+    fn look_ahead(&mut self) {
+        self.rare_ns = self.later_ns().min(self.fleet_wake_ns).min(self.impatient_ns());
     }
 
     /// The present moment; virtual time 0 is 1970.
@@ -248,6 +269,7 @@ impl<'a> Site<'a> {
     fn put(&mut self, at_ns: u64, what: What) {
         self.sequence += 1;
         self.later.push(Reverse((at_ns, self.sequence, what)));
+        self.look_ahead();
     }
 
     fn scoring(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The fleet's hands in the simulation: processes that start, end, crash and hang.
 
+use std::sync::Arc;
+
 use control::{Effect, Event, Exit};
 use traffic::{Address, WorkerId};
 
@@ -45,6 +47,7 @@ impl Site<'_> {
         let wake = self.fleet.wake_at().map(|at| at.as_nanosecond());
         self.fleet_wake_ns =
             wake.map_or(NEVER, |at| u64::try_from(at).unwrap_or(self.now_ns)).max(self.now_ns);
+        self.look_ahead();
         self.books.supply(self.now_ns / 1_000_000, &self.fleet.status());
     }
 
@@ -54,9 +57,14 @@ impl Site<'_> {
                 self.pool.replace(&routes);
                 self.routes = self.pool.snapshot();
                 let mut empty = Vec::new();
+                let ready = self.pool.ready();
                 for seat in &mut self.stations {
-                    let routed = routes.iter().any(|route| route.id == seat.id);
-                    if std::mem::replace(&mut seat.routed, routed) && !routed && seat.station.len() == 0 {
+                    let backend = ready.iter().find(|backend| backend.id() == seat.id);
+                    let routed = backend.is_some();
+                    if let Some(backend) = backend {
+                        seat.backend = Some(Arc::clone(backend));
+                    }
+                    if std::mem::replace(&mut seat.routed, routed) && !routed && seat.station.is_empty() {
                         empty.push(seat.id);
                     }
                 }
@@ -138,6 +146,7 @@ impl Site<'_> {
         }
         let seat = &mut self.stations[place(id)];
         let jobs = seat.station.abandon(self.now_ns);
+        let backend = seat.backend.take();
         seat.id.run = 0;
         seat.ready_ns = None;
         self.completions.set(place(id), NEVER);
@@ -145,7 +154,9 @@ impl Site<'_> {
         self.fleet.handle(now, Event::Exited { id, exit });
         // Out of rotation first: what it had must not go back to it.
         self.obey();
-        self.bereave(jobs, id);
+        if let Some(backend) = backend {
+            self.bereave(jobs, id, &backend);
+        }
     }
 
     fn ready(&mut self, id: WorkerId) {
@@ -176,7 +187,8 @@ impl Site<'_> {
         if account.is_some() {
             self.put(self.now_ns + LOOK_EVERY_NS, What::Settled(id));
         }
-        let seat = Seat { id, station, ready_ns: None, busy_before_s: 0.0, routed: false, account };
+        let seat =
+            Seat { id, backend: None, station, ready_ns: None, busy_before_s: 0.0, routed: false, account };
         let place = place(id);
         if place < self.stations.len() {
             self.stations[place] = seat;

@@ -1,7 +1,7 @@
 //! What becomes of single requests: they come, wait, are served, and end.
 
 use control::Event;
-use traffic::{Arrival, Draw, Lease, Outcome as Ending, WorkerId};
+use traffic::{Backend, Draw, Outcome as Ending, WorkerId};
 
 use super::super::schedule::NEVER;
 use super::{Site, place};
@@ -12,12 +12,11 @@ use crate::number;
 const WAITING_MAX: usize = 1_000_000;
 
 /// A request under way.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Request {
-    arrival: Arrival,
-    /// While a worker has it.
-    lease: Option<Lease>,
     arrived_ns: u64,
+    /// When the worker that has it got it.
+    leased_ns: u64,
     /// CPU time that it takes.
     service_s: f64,
     /// It was sent once more after its first worker failed.
@@ -30,21 +29,22 @@ impl Site<'_> {
     /// Keeps the sum for Little's law.
     pub(super) fn count_present(&mut self) {
         let from_ns = self.present_since_ns.max(self.scored_from_ns);
-        let passed_s = number::seconds_of(self.now_ns.saturating_sub(from_ns));
-        self.requests.present_s += passed_s * self.present as f64;
+        let passed_ns = self.now_ns.saturating_sub(from_ns);
+        self.present_sum_ns += u128::from(passed_ns) * u128::from(self.present);
         self.present_since_ns = self.now_ns;
     }
 
     pub(super) fn arrive(&mut self) {
-        self.next_arrival_ns = self.arrivals.next_ns();
+        let service_s = self.next.service_s;
+        self.next = self.coming.next();
         self.count_present();
         self.present += 1;
         self.requests.arrived += u64::from(self.scoring());
+        self.shard.count_arrival();
         let ticket = self.open.put(Request {
-            arrival: self.shard.arrive(self.moment()),
-            lease: None,
             arrived_ns: self.now_ns,
-            service_s: self.des.service.draw(self.service_s, &mut self.service),
+            leased_ns: self.now_ns,
+            service_s,
             again: false,
             avoid: None,
         });
@@ -59,18 +59,24 @@ impl Site<'_> {
     fn serve(&mut self, ticket: usize) -> bool {
         let draw = Draw { at: self.moment(), random: self.balance.bits(), key: 0, stick_to: None };
         let Some(request) = self.open.get_mut(ticket) else { return true };
-        let Some(lease) = self.routes.lease(&draw, request.avoid) else { return false };
-        let place = place(lease.backend().id());
-        request.lease = Some(lease);
+        let Some(backend) = self.routes.admit(&draw, request.avoid) else { return false };
+        let place = place(backend.id());
+        request.leased_ns = self.now_ns;
         let station = &mut self.stations[place].station;
+        let was_idle = station.is_empty();
         station.enter(self.now_ns, ticket, request.service_s);
-        self.completions.set(place, station.next_ns());
+        if was_idle {
+            self.completions.advance(place, station.next_ns());
+        } else {
+            self.completions.set(place, station.next_ns());
+        }
         true
     }
 
     fn wait(&mut self, ticket: usize) {
         self.shard.enter_queue();
         self.waiting.push_back((self.now_ns, ticket));
+        self.look_ahead();
     }
 
     /// When the request that waits longest gives up.
@@ -80,6 +86,7 @@ impl Site<'_> {
 
     pub(super) fn give_up(&mut self) {
         if let Some((_, ticket)) = self.waiting.pop_front() {
+            self.look_ahead();
             self.shard.leave_queue(self.scenario.patience);
             self.refuse(ticket);
         }
@@ -89,7 +96,8 @@ impl Site<'_> {
         let Some(request) = self.open.take(ticket) else { return };
         self.count_present();
         self.present -= 1;
-        request.arrival.finish(self.moment(), Ending::Refused { status: 503, reason: "queue_full" });
+        let refused = Ending::Refused { status: 503, reason: "queue_full" };
+        self.shard.count_end(refused, self.now_ns - request.arrived_ns);
         if self.scoring() {
             self.requests.dropped += 1;
             self.books.dropped(1.0 / self.requests_per_load);
@@ -102,20 +110,18 @@ impl Site<'_> {
         let seat = &mut self.stations[place];
         let done = seat.station.finish(self.now_ns);
         self.completions.set(place, seat.station.next_ns());
-        let (id, drained) = (seat.id, !seat.routed && seat.station.len() == 0);
-        let Some(Request { arrival, lease, arrived_ns, .. }) = done.and_then(|done| self.open.take(done))
-        else {
-            return;
-        };
+        let (id, drained) = (seat.id, !seat.routed && seat.station.is_empty());
+        let Some(request) = done.and_then(|done| self.open.take(done)) else { return };
+        let at = self.moment();
+        if let Some(backend) = &self.stations[place].backend {
+            backend.end(at, self.now_ns - request.leased_ns, Ending::Answered(200));
+        }
         self.count_present();
         self.present -= 1;
-        let at = self.moment();
-        if let Some(lease) = lease {
-            lease.finish(at, Ending::Answered(200));
-        }
-        arrival.finish(at, Ending::Answered(200));
+        let response_ns = self.now_ns - request.arrived_ns;
+        self.shard.count_end(Ending::Answered(200), response_ns);
         if self.scoring() {
-            let response_s = number::seconds_of(self.now_ns - arrived_ns);
+            let response_s = number::seconds_of(response_ns);
             self.requests.completed += 1;
             self.requests.response_s += response_s;
             self.books.answered(response_s);
@@ -134,6 +140,7 @@ impl Site<'_> {
                 return;
             }
             self.waiting.pop_front();
+            self.look_ahead();
             let waited = std::time::Duration::from_nanos(self.now_ns - since_ns);
             self.shard.leave_queue(waited);
             if self.scoring() {
@@ -143,13 +150,11 @@ impl Site<'_> {
     }
 
     /// What a worker had when it ended: once more elsewhere, as the proxy does it, or lost.
-    pub(super) fn bereave(&mut self, tickets: Vec<usize>, id: WorkerId) {
+    pub(super) fn bereave(&mut self, tickets: Vec<usize>, id: WorkerId, backend: &Backend) {
         for ticket in tickets {
             let at = self.moment();
             let Some(request) = self.open.get_mut(ticket) else { continue };
-            if let Some(lease) = request.lease.take() {
-                lease.finish(at, Ending::Broken);
-            }
+            backend.end(at, self.now_ns - request.leased_ns, Ending::Broken);
             if !std::mem::replace(&mut request.again, true) {
                 request.avoid = Some(id);
                 self.shard.count_retry();
@@ -159,7 +164,7 @@ impl Site<'_> {
             } else if let Some(request) = self.open.take(ticket) {
                 self.count_present();
                 self.present -= 1;
-                request.arrival.finish(at, Ending::Answered(502));
+                self.shard.count_end(Ending::Answered(502), self.now_ns - request.arrived_ns);
                 self.requests.failed += u64::from(self.scoring());
             }
         }

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use control::{Observation, State};
 use traffic::{BackendSample, Reading, Sample};
 
-use super::super::show;
 use super::{Mind, Site, place};
 use crate::fluid::Watch;
 use crate::number::{self, WORKERS_MAX};
@@ -55,9 +54,16 @@ impl<'a> Turns<'a> {
         let Mind::Controller(controller) = mind else { return ControlFlow::Continue(()) };
         let mut seen = observe(site, arrived);
         self.lens.bend(&mut seen);
-        let decision = controller.decide(&seen);
-        show(watch, &seen, &decision)?;
-        let desired = decision.desired().min(WORKERS_MAX);
+        let desired = match watch {
+            Some(watch) => {
+                let decision = controller.decide(&seen);
+                watch(&seen, &decision)?;
+                decision.desired()
+            }
+            // Reasons that nobody reads are not given.
+            None => controller.desired(&seen),
+        };
+        let desired = desired.min(WORKERS_MAX);
         if step >= site.load.scored_from() {
             let change = i64::from(desired) - i64::from(seen.fleet.desired);
             let start_up_ms = u64::try_from(site.scenario.start_up.as_millis()).unwrap_or(u64::MAX);
