@@ -13,7 +13,7 @@ use crate::observation::{Command, Observation, ScaleTo};
 use crate::policy::exec::Program;
 use crate::policy::{self, ConfigError, Policy, PolicyConfig, Recommendation};
 use crate::shadow::{ShadowConfig, Shadows};
-use crate::soundness::Soundness;
+use crate::soundness::{Doubt, Soundness};
 
 /// Turns come at least this often, so that charts move and orders act although a policy may
 /// be asked seldom.
@@ -109,6 +109,11 @@ impl Controller {
         &self.config
     }
 
+    /// Whether anybody may look at latencies and waits.
+    pub fn reads_latency(&self) -> bool {
+        self.policy.reads_latency() || !self.shadows.is_empty()
+    }
+
     /// Programs whose answers the policy and its shadows need, each once.
     pub fn programs(&self) -> Vec<Program> {
         let mut all = self.policy.programs();
@@ -136,10 +141,8 @@ impl Controller {
         let current = seen.fleet.desired;
         let refused = self.take_orders(seen);
         self.expire(seen.at);
-        let (believed, unsound) = self.soundness.judge(seen);
-        let seen = believed.as_deref().unwrap_or(seen);
-        self.limits.observe(seen);
-        self.policy.observe(seen);
+        let doubt = self.take_up(seen);
+        let seen = Doubt::believed(doubt.as_deref(), seen);
 
         // Asked also while an order overrules it: its datapoints must stay those of the present.
         let mut said = if self.is_due(seen.at) {
@@ -168,7 +171,7 @@ impl Controller {
             limited: limited.steps,
             blocked_by: said.blocked_by,
             excluded: said.excluded,
-            unsound,
+            unsound: doubt.as_ref().map_or(Vec::new(), |doubt| doubt.unsound.clone()),
             nearest_flip: said.nearest_flip,
             measured: said.measured.or_else(|| self.policy.measured()),
             in_force: self.in_force(),
@@ -191,15 +194,22 @@ impl Controller {
         if ordered || !seen.commands.is_empty() || !self.shadows.is_empty() {
             return self.decide(seen).desired();
         }
-        let (believed, _) = self.soundness.judge(seen);
-        let seen = believed.as_deref().unwrap_or(seen);
-        self.limits.observe(seen);
-        self.policy.observe(seen);
+        let doubt = self.take_up(seen);
+        let seen = Doubt::believed(doubt.as_deref(), seen);
         let (asked, meets) =
             if self.is_due(seen.at) { self.policy.number(seen) } else { (seen.fleet.desired, Meets::Bounds) };
         let desired = self.limits.number(seen, asked, meets);
         self.limits.settled(seen, desired);
         desired
+    }
+
+    /// Shows limits and policy what can be believed; what cannot.
+    fn take_up(&mut self, seen: &Observation) -> Option<Box<Doubt>> {
+        let doubt = self.soundness.judge(seen);
+        let seen = Doubt::believed(doubt.as_deref(), seen);
+        self.limits.observe(seen);
+        self.policy.observe(seen);
+        doubt
     }
 
     /// The order that stands in the policy's place, and until when.

@@ -277,10 +277,16 @@ pub(crate) fn after(at: Timestamp, now: Timestamp, length: Duration) -> bool {
 /// costs a fraction of a difference with all that a calendar knows.
 pub(crate) fn elapsed(at: Timestamp, now: Timestamp) -> Option<Duration> {
     const NANOS: i32 = 1_000_000_000;
-    let nanos = now.subsec_nanosecond() - at.subsec_nanosecond();
-    let seconds = now.as_second() - at.as_second() + i64::from(nanos.div_euclid(NANOS));
-    let nanos = u32::try_from(nanos.rem_euclid(NANOS)).ok()?;
-    Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
+    let mut seconds = now.as_second() - at.as_second();
+    let mut nanos = now.subsec_nanosecond() - at.subsec_nanosecond();
+    // At most twice, where 1970 lies between.
+    while nanos < 0 {
+        (seconds, nanos) = (seconds - 1, nanos + NANOS);
+    }
+    while nanos >= NANOS {
+        (seconds, nanos) = (seconds + 1, nanos - NANOS);
+    }
+    Some(Duration::new(u64::try_from(seconds).ok()?, nanos.unsigned_abs()))
 }
 
 /// `current` plus `change`; for reasons.

@@ -59,6 +59,12 @@ pub trait Policy: Send {
         let _ = (min, max);
     }
 
+    /// Whether it may look at latencies and waits. A simulation of years does not work them out
+    /// for those that never do.
+    fn reads_latency(&self) -> bool {
+        true
+    }
+
     /// All its settings, also those left at their defaults; `null` where there are none but what
     /// was configured.
     fn settings(&self) -> serde_json::Value {

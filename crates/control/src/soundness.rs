@@ -116,14 +116,30 @@ const WORKERS_TOLD_MAX: usize = 8;
 /// Judges readings, turn by turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Soundness {
-    /// In the order in which they were seen; empty while all of them stand together.
+    /// In the order in which they were seen, but for those that stand together.
     workers: Vec<(WorkerId, Stillness)>,
-    /// Those that have been alike: what holds for each of them.
+    /// The first of all, which have been alike: what holds for each of them.
     together: Option<(Arc<[WorkerId]>, Stillness)>,
     named: BTreeMap<String, Stillness>,
     traffic: Traffic,
     /// Turns in a row that look like a fraction.
     fraction_turns: u32,
+}
+
+/// What cannot be believed of an observation.
+#[derive(Debug)]
+pub(crate) struct Doubt {
+    /// The observation without what does not count.
+    believed: Option<Observation>,
+    /// What it was, and what else is wrong.
+    pub(crate) unsound: Vec<Unsound>,
+}
+
+impl Doubt {
+    /// What policies are shown of `seen`.
+    pub(crate) fn believed<'a>(doubt: Option<&'a Self>, seen: &'a Observation) -> &'a Observation {
+        doubt.and_then(|doubt| doubt.believed.as_ref()).unwrap_or(seen)
+    }
 }
 
 /// What a turn's readings come to.
@@ -143,38 +159,41 @@ impl Verdicts {
             self.told.push(Unsound { signal, worker, fault, dropped: true, because });
         }
     }
+
+    #[cold]
+    fn doubt(mut self, seen: &Observation) -> Doubt {
+        if self.workers.is_empty() && self.named.is_empty() {
+            return Doubt { believed: None, unsound: self.told };
+        }
+        let mut believed = seen.clone();
+        self.workers.sort_unstable();
+        let is_wrong = |worker: &&mut WorkerSeen| self.workers.binary_search(&worker.id).is_ok();
+        believed.workers.iter_mut().filter(is_wrong).for_each(|worker| worker.cpu_percent = None);
+        believed.signals.retain(|name, _| !self.named.contains(name));
+        Doubt { believed: Some(believed), unsound: self.told }
+    }
 }
 
 impl Soundness {
-    /// The observation without what cannot be believed, where that is not all of it, and what that
-    /// was.
-    pub(crate) fn judge(&mut self, seen: &Observation) -> (Option<Box<Observation>>, Vec<Unsound>) {
+    /// What cannot be believed, if anything.
+    pub(crate) fn judge(&mut self, seen: &Observation) -> Option<Box<Doubt>> {
         let mut verdicts = Verdicts::default();
         self.traffic.see(seen);
         self.judge_workers(seen, &mut verdicts);
         if !(self.named.is_empty() && seen.signals.is_empty()) {
             self.judge_named(seen, &mut verdicts);
         }
-        let Verdicts { mut workers, named, told } = verdicts;
-        if workers.is_empty() && named.is_empty() {
-            return (None, told);
-        }
-        let mut believed = Box::new(seen.clone());
-        workers.sort_unstable();
-        let is_wrong = |worker: &&mut WorkerSeen| workers.binary_search(&worker.id).is_ok();
-        believed.workers.iter_mut().filter(is_wrong).for_each(|worker| worker.cpu_percent = None);
-        believed.signals.retain(|name, _| !named.contains(name));
-        (Some(believed), told)
+        (!verdicts.told.is_empty()).then(|| Box::new(verdicts.doubt(seen)))
     }
 
     fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
         let fraction = self.looks_like_a_fraction(seen).then_some((Fault::WrongUnit, FRACTION));
-        if self.judge_together(seen, fraction, verdicts) {
-            return;
-        }
-        self.part();
+        let others = self.judge_together(seen, fraction, verdicts).unwrap_or_else(|| {
+            self.part();
+            &seen.workers
+        });
         let mut place = 0;
-        for worker in &seen.workers {
+        for worker in others {
             let Some(value) = worker.cpu_percent.filter(|_| worker.state == State::Ready) else { continue };
             let still = entry(&mut self.workers, place, worker.id);
             place += 1;
@@ -189,47 +208,49 @@ impl Soundness {
         self.workers.truncate(place);
     }
 
-    /// Judges all workers at once, if they are alike and one entry can serve for all.
-    fn judge_together(
+    /// Judges those that are alike at once, if one entry can serve for all of them; the others.
+    fn judge_together<'a>(
         &mut self,
-        seen: &Observation,
+        seen: &'a Observation,
         fraction: Option<Found>,
         verdicts: &mut Verdicts,
-    ) -> bool {
-        let Some((who, one)) = seen.workers.who().zip(seen.workers.alike()) else { return false };
-        let Some(value) = one.cpu_percent else { return false };
-        self.unite(value);
-        // Those who read something new all begin anew, whoever they are.
-        let Some((before, still)) = self
-            .together
-            .as_mut()
-            .filter(|(before, still)| !still.is_at(value) || Arc::ptr_eq(before, who) || before == who)
-        else {
-            return false;
-        };
-        if !Arc::ptr_eq(before, who) {
-            *before = Arc::clone(who);
-        }
-        still.see(value, seen.at, one.requests, &self.traffic);
+    ) -> Option<&'a [WorkerSeen]> {
+        let (one, others) = seen.workers.alike()?;
+        let (who, value) = (seen.workers.who()?, one.cpu_percent?);
+        let traffic = self.traffic;
+        let still = self.one_for(who, value, others)?;
+        still.see(value, seen.at, one.requests, &traffic);
         let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
         if let Some(found) = fault {
             who.iter().for_each(|id| verdicts.drop_worker(*id, value, found));
         }
-        true
+        Some(others)
     }
 
-    /// One entry for all, if this is news to each: then all of them begin anew.
-    fn unite(&mut self, value: f64) {
-        if self.together.is_none() && !self.workers.iter().any(|(_, still)| still.is_at(value)) {
-            self.workers.clear();
-            self.together = Some((Arc::default(), Stillness::default()));
+    /// One entry for all of these, if they had one already, or if what they read is news to each:
+    /// then all of them begin anew, whoever they are.
+    fn one_for(
+        &mut self,
+        who: &Arc<[WorkerId]>,
+        value: f64,
+        others: &[WorkerSeen],
+    ) -> Option<&mut Stillness> {
+        let (before, still) = self.together.get_or_insert_default();
+        if !Arc::ptr_eq(before, who) && before != who {
+            let is_news = !still.is_at(value) && !self.workers.iter().any(|(_, still)| still.is_at(value));
+            // One who is not like the rest any more needs what was known of all.
+            if !is_news || others.iter().any(|other| before.contains(&other.id)) {
+                return None;
+            }
+            *before = Arc::clone(who);
         }
+        Some(still)
     }
 
     /// Each its own entry again.
     fn part(&mut self) {
         if let Some((who, still)) = self.together.take() {
-            self.workers.extend(who.iter().map(|id| (*id, still)));
+            self.workers.splice(0..0, who.iter().map(|id| (*id, still)));
         }
     }
 
@@ -265,7 +286,7 @@ impl Soundness {
     /// Whether CPU has been between 0 and 1 for long, although every worker had work: then a source
     /// says 0.9 where it means 90 %.
     fn looks_like_a_fraction(&mut self, seen: &Observation) -> bool {
-        let mut values = seen.workers.kinds().iter().filter_map(|worker| worker.cpu_percent).peekable();
+        let mut values = seen.workers.kinds().filter_map(|worker| worker.cpu_percent).peekable();
         let small = values.peek().is_some() && values.all(|value| value > 0.0 && value < 1.0);
         let busy = seen.traffic.as_ref().is_some_and(|window| {
             seen.fleet.ready > 0 && window.in_flight.saturating_add(window.queued) >= seen.fleet.ready

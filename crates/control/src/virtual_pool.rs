@@ -71,11 +71,13 @@ impl VirtualPool {
     }
 
     /// Workers that are paid for.
+    #[inline]
     pub fn existing(&self) -> u32 {
         size(self.seen.len() + self.draining.len())
     }
 
     /// The pool in numbers.
+    #[inline]
     pub fn status(&self) -> FleetStatus {
         FleetStatus {
             desired: size(self.seen.len()),
@@ -87,6 +89,7 @@ impl VirtualPool {
     }
 
     /// The next time at which a worker becomes ready or is gone.
+    #[inline]
     pub fn wake_at(&self) -> Option<u64> {
         match (self.next_ready_ms, self.draining.front().copied()) {
             (Some(ready), Some(gone)) => Some(ready.min(gone)),
@@ -113,7 +116,8 @@ impl VirtualPool {
         if self.next_ready_ms.is_none_or(|due| due > now_ms) {
             return;
         }
-        for (worker, mark) in self.seen.iter_mut().zip(&mut self.marks) {
+        let (first, others) = self.seen.others_mut();
+        for (worker, mark) in others.iter_mut().zip(&mut self.marks[first..]) {
             if worker.state == State::Starting && mark.ready_ms <= now_ms {
                 settle(worker, mark.ready_ms);
                 mark.busy_s = busy_s;
@@ -209,11 +213,13 @@ fn settle(worker: &mut WorkerSeen, at_ms: u64) {
 }
 
 /// Virtual time 0 is 1970: a moment that nobody takes for a real one.
+#[inline]
 pub fn moment(at_ms: u64) -> Timestamp {
     let millis = i64::try_from(at_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 
+#[inline]
 fn size(count: usize) -> u32 {
     u32::try_from(count).expect("the number of workers is bounded far below")
 }

@@ -1,15 +1,17 @@
 //! What spares work changes nothing: every policy decides the same, byte for byte, whether one of
-//! workers that are alike speaks for all or each is looked at, and with or without its reasons.
+//! workers that are alike speaks for them or each is looked at, with or without its reasons, and
+//! with or without latencies where it says that it reads none.
 
 use std::time::Duration;
 
+use control::policy::signal::Signal;
 use control::{
     Controller, ControllerConfig, Decision, FleetStatus, Observation, POLICIES, PolicyConfig, SlowInputs,
     State, WorkerSeen,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
-use traffic::{Version, Window, WorkerId};
+use traffic::{Latency, Version, Window, WorkerId};
 
 /// What becomes of the pool between two turns.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +30,8 @@ enum Change {
 struct Stretch {
     turn_ms: u64,
     cpu: Option<f64>,
+    /// What the newest read in place of it, and how many those are.
+    newest: (Option<f64>, usize),
     rate: u32,
     queued: u32,
     /// Requests that each worker ends in a turn.
@@ -58,9 +62,18 @@ fn stretch() -> impl Strategy<Value = Stretch> {
         1 => proptest::collection::vec(change(), 10..30),
     ];
     let traffic = (0_u32..3_000, 0_u32..40, prop_oneof![Just(0_u64), Just(200)]);
-    (1_u64..40_000, cpu(), traffic, changes).prop_map(|(turn_ms, cpu, (rate, queued, requests), changes)| {
-        Stretch { turn_ms, cpu, rate, queued, requests, changes }
-    })
+    let newest = (cpu(), prop_oneof![2 => Just(0_usize), 3 => 1_usize..4]);
+    (1_u64..40_000, (cpu(), newest), traffic, changes).prop_map(
+        |(turn_ms, (cpu, newest), (rate, queued, requests), changes)| Stretch {
+            turn_ms,
+            cpu,
+            newest,
+            rate,
+            queued,
+            requests,
+            changes,
+        },
+    )
 }
 
 fn moment(at_ms: u64) -> Timestamp {
@@ -105,11 +118,34 @@ fn window(stretch: &Stretch, turn: usize) -> Window {
     }
 }
 
-fn controller(policy: &str) -> Controller {
-    let policy = PolicyConfig { name: policy.to_owned(), settings: serde_json::Map::new() };
+fn with_defaults(policy: &str) -> PolicyConfig {
+    PolicyConfig { name: policy.to_owned(), settings: serde_json::Map::new() }
+}
+
+fn following(signal: &str) -> PolicyConfig {
+    let settings = [("signal".to_owned(), signal.into())].into_iter().collect();
+    PolicyConfig { settings, ..with_defaults("threshold") }
+}
+
+fn controller(policy: PolicyConfig) -> Controller {
     let interval = Duration::from_secs(15);
     let config = ControllerConfig { policy, min: 1, max: 12, interval, shadows: Vec::new() };
     Controller::new(config).expect("default settings are allowed")
+}
+
+/// The same turn with other latencies and waits.
+fn scrambled(seen: &Observation) -> Observation {
+    let mut other = seen.clone();
+    let wait = |times: i32| Duration::from_millis(seen.at.subsec_millisecond().abs_diff(7 * times).into());
+    if let Some(window) = &mut other.traffic {
+        window.latency = Some(Latency { p50: wait(1), p95: wait(20), p99: wait(300) });
+        window.queue_wait_max = wait(4_000);
+    }
+    other
+}
+
+fn json(decision: &Decision) -> String {
+    serde_json::to_string(decision).expect("a decision is JSON")
 }
 
 /// Hands each turn to `check` with a list of workers that may know them to be alike; it answers how
@@ -147,7 +183,13 @@ fn go(stretches: &[Stretch], mut check: impl FnMut(&Observation) -> u32) {
             if stretch.requests > 0 {
                 seen.workers.iter_mut().for_each(|worker| worker.requests += stretch.requests);
             }
-            seen.workers.read_cpu(stretch.cpu);
+            if stretch.newest.1 == 0 {
+                seen.workers.read_cpu(stretch.cpu);
+            } else {
+                let older = seen.workers.len().saturating_sub(stretch.newest.1);
+                seen.workers
+                    .read_each_cpu(|place| if place < older { stretch.cpu } else { stretch.newest.0 });
+            }
             seen.at = moment(now_ms);
             seen.traffic = Some(window(stretch, turn));
             let ready = seen.workers.iter().filter(|worker| worker.state == State::Ready).count();
@@ -166,16 +208,38 @@ proptest! {
     #[test]
     fn one_for_all_or_each_by_itself_is_the_same(stretches in proptest::collection::vec(stretch(), 1..12)) {
         for entry in POLICIES {
-            let [mut one, mut each, mut bare] = [(); 3].map(|()| controller(entry.name));
+            let [mut one, mut each, mut bare] = [(); 3].map(|()| controller(with_defaults(entry.name)));
             go(&stretches, |seen| {
                 let unknown = Observation { workers: seen.workers.to_vec().into(), ..seen.clone() };
                 assert!(unknown.workers.alike().is_none());
                 let decision = one.decide(seen);
-                let json = |decision: &Decision| serde_json::to_string(decision).expect("JSON");
                 assert_eq!(json(&decision), json(&each.decide(&unknown)), "{}", entry.name);
                 assert_eq!(decision.desired(), bare.desired(seen), "{} without its reasons", entry.name);
                 decision.desired()
             });
         }
     }
+    #[test]
+    fn who_says_to_read_no_latencies_reads_none(stretches in proptest::collection::vec(stretch(), 1..12)) {
+        let all = POLICIES.iter().map(|entry| with_defaults(entry.name)).chain(Signal::names().map(following));
+        for policy in all {
+            let [mut one, mut other] = [(); 2].map(|()| controller(policy.clone()));
+            if one.reads_latency() {
+                continue;
+            }
+            go(&stretches, |seen| {
+                let decision = one.decide(seen);
+                assert_eq!(json(&decision), json(&other.decide(&scrambled(seen))), "{policy:?}");
+                decision.desired()
+            });
+        }
+    }
+}
+
+#[test]
+fn those_that_follow_the_cpu_read_no_latencies() {
+    let reads = |policy| controller(policy).reads_latency();
+    assert!(!reads(with_defaults("hpa")) && !reads(following("worker_cpu")) && !reads(following("queued")));
+    assert!(reads(following("latency_p95")) && reads(following("queue_wait")), "they follow nothing else");
+    assert!(reads(with_defaults("exec")), "who knows what a program reads");
 }

@@ -12,7 +12,7 @@ pub(super) fn limit(seen: &Observation, asked: u32) -> Option<Bend<impl FnOnce()
     if asked >= current {
         return None;
     }
-    if !seen.workers.kinds().iter().any(|worker| worker.protected) {
+    if !seen.workers.kinds().any(|worker| worker.protected) {
         return None;
     }
     let stays = seen.workers.iter().filter(|worker| worker.protected && worker.state != State::Draining);

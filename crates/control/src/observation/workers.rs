@@ -1,4 +1,4 @@
-//! The workers of an observation, and whether they are all alike: then one speaks for all, and a
+//! The workers of an observation, and how many of them are alike: one speaks for those, and a
 //! thousand cost no more than one.
 
 use std::fmt;
@@ -11,85 +11,138 @@ use traffic::WorkerId;
 use super::WorkerSeen;
 use crate::fleet::status::State;
 
-/// Every worker, in order of slot: a list as any other, which may know that all in it are alike.
-/// Whoever may change the list (`DerefMut`) takes that knowledge away.
+/// Every worker, in order of slot: a list as any other, which may know how many in it, from the
+/// first on, are alike. Whoever may change any of them (`DerefMut`) takes that knowledge away.
 #[derive(Clone, Default)]
 pub struct Workers {
     each: Vec<WorkerSeen>,
     alike: Option<Box<Alike>>,
 }
 
-/// What is known of workers that are alike.
+/// What is known of the first workers, which are alike.
 #[derive(Clone)]
 struct Alike {
     one: WorkerSeen,
+    /// Who they are; at least one.
     who: Arc<[WorkerId]>,
 }
 
 impl Workers {
-    /// One that stands for all of them, where it is known that they are alike: ready, equal in
-    /// every reading, and as it is but for identity, place and age. None of them is younger.
-    pub fn alike(&self) -> Option<&WorkerSeen> {
-        self.alike.as_ref().map(|alike| &alike.one)
+    /// One that stands for the first of them, and the others. Those it stands for are known to be
+    /// alike: ready, equal in every reading, and as it is but for identity, place and age. None of
+    /// them is younger.
+    pub fn alike(&self) -> Option<(&WorkerSeen, &[WorkerSeen])> {
+        self.alike.as_ref().map(|alike| (&alike.one, &self.each[alike.who.len()..]))
     }
 
-    /// One of each kind: where all are alike, the one that stands for them, and otherwise all.
-    pub fn kinds(&self) -> &[WorkerSeen] {
-        self.alike().map_or(&self.each[..], std::slice::from_ref)
+    /// One of each kind: the one that stands for those that are alike, and all others.
+    pub fn kinds(&self) -> impl Iterator<Item = &WorkerSeen> {
+        let (one, others) = self.alike().map_or((None, &self.each[..]), |(one, others)| (Some(one), others));
+        one.into_iter().chain(others)
     }
 
-    /// Who they are, where all are alike; shared until the list changes.
+    /// Who those are that are alike; shared until there are others.
     pub(crate) fn who(&self) -> Option<&Arc<[WorkerId]>> {
         self.alike.as_ref().map(|alike| &alike.who)
+    }
+
+    /// How many are known to be alike.
+    fn known(&self) -> usize {
+        self.alike.as_ref().map_or(0, |alike| alike.who.len())
+    }
+
+    /// All but those known to be alike, and the place of the first; what is known stays known.
+    pub(crate) fn others_mut(&mut self) -> (usize, &mut [WorkerSeen]) {
+        let known = self.known();
+        (known, &mut self.each[known..])
+    }
+
+    /// Adds one at a place.
+    pub(crate) fn insert(&mut self, place: usize, worker: WorkerSeen) {
+        if place < self.known() {
+            self.alike = None;
+        }
+        self.each.insert(place, worker);
     }
 
     /// Takes one out. Those who were alike still are, and none is younger than before.
     pub fn remove(&mut self, place: usize) -> WorkerSeen {
         let worker = self.each.remove(place);
-        if let Some(mut alike) = self.alike.take().filter(|_| !self.each.is_empty()) {
-            alike.who = self.each.iter().map(|worker| worker.id).collect();
-            self.alike = Some(alike);
+        let known = self.known();
+        if place < known {
+            self.alike.take_if(|_| known == 1);
+            if let Some(alike) = &mut self.alike {
+                alike.who = ids(&self.each[..known - 1]);
+            }
         }
         worker
     }
 
-    /// States one CPU reading for all of them, and finds out whether they are alike.
+    /// States one CPU reading for all of them, and finds out how many are alike.
     pub fn read_cpu(&mut self, percent: Option<f64>) {
         for worker in &mut self.each {
             worker.cpu_percent = percent;
         }
-        match &mut self.alike {
-            Some(alike) => alike.one.cpu_percent = percent,
-            None => self.alike = Alike::of(&self.each).map(Box::new),
+        self.learn(self.each.len());
+    }
+
+    /// States the CPU reading of each by its place, and finds out how many are alike.
+    pub fn read_each_cpu(&mut self, read: impl Fn(usize) -> Option<f64>) {
+        for (place, worker) in self.each.iter_mut().enumerate() {
+            worker.cpu_percent = read(place);
+        }
+        let percents = || self.each.iter().map(|worker| bits(worker.cpu_percent));
+        let Some(first) = percents().next() else { return };
+        self.learn(percents().take_while(|percent| *percent == first).count());
+    }
+
+    /// So many of the first read the same.
+    fn learn(&mut self, equal: usize) {
+        self.alike.take_if(|alike| alike.who.len() > equal);
+        if let Some(alike) = &mut self.alike {
+            alike.one.cpu_percent = self.each[0].cpu_percent;
+        }
+        if self.known() < equal {
+            self.look(equal);
         }
     }
-}
 
-impl Alike {
-    fn of(each: &[WorkerSeen]) -> Option<Self> {
-        // Unlike ones are mostly the newest, which mostly come last.
-        let (last, others) = each.split_last()?;
-        let mut one = last.clone();
-        if one.state != State::Ready {
-            return None;
-        }
-        for worker in others.iter().rev() {
-            if !are_alike(worker, &one) {
-                return None;
+    /// Finds out how many of the first `most` are alike, beyond those of whom it is known.
+    fn look(&mut self, most: usize) {
+        let mut alike = match self.alike.take() {
+            Some(alike) => alike,
+            None if self.each[0].state == State::Ready => {
+                Box::new(Alike { one: self.each[0].clone(), who: Arc::default() })
             }
+            None => return,
+        };
+        let mut count = alike.who.len();
+        while count < most && are_alike(&self.each[count], &alike.one) {
+            let (one, worker) = (&mut alike.one, &self.each[count]);
             one.since = one.since.max(worker.since);
             one.started_at = one.started_at.max(worker.started_at);
             one.ready_at = one.ready_at.max(worker.ready_at);
+            count += 1;
         }
-        Some(Self { one, who: each.iter().map(|worker| worker.id).collect() })
+        if count > alike.who.len() {
+            alike.who = ids(&self.each[..count]);
+        }
+        self.alike = Some(alike);
     }
 }
 
+fn ids(workers: &[WorkerSeen]) -> Arc<[WorkerId]> {
+    workers.iter().map(|worker| worker.id).collect()
+}
+
+fn bits(percent: Option<f64>) -> Option<u64> {
+    percent.map(f64::to_bits)
+}
+
 fn are_alike(one: &WorkerSeen, other: &WorkerSeen) -> bool {
-    let bits = |worker: &WorkerSeen| worker.cpu_percent.map(f64::to_bits);
     let counts = |worker: &WorkerSeen| (worker.in_flight, worker.requests, worker.restarts);
     one.state == other.state
-        && bits(one) == bits(other)
+        && bits(one.cpu_percent) == bits(other.cpu_percent)
         && one.ready_at.is_some() == other.ready_at.is_some()
         && counts(one) == counts(other)
         && one.memory_bytes == other.memory_bytes
@@ -176,31 +229,55 @@ mod tests {
     #[test]
     fn they_are_alike_until_somebody_may_have_changed_one() {
         let mut workers = VirtualPool::ready_from_start(3).seen;
-        assert!(workers.alike().is_none() && workers.kinds().len() == 3, "nobody has looked yet");
+        assert!(workers.alike().is_none() && workers.kinds().count() == 3, "nobody has looked yet");
         workers[1].since = moment(7_000);
         workers.read_cpu(Some(40.0));
-        let one = workers.alike().expect("they differ in age alone");
-        assert_eq!((one.cpu_percent, one.since), (Some(40.0), moment(7_000)));
+        let (one, others) = workers.alike().expect("they differ in age alone");
+        assert_eq!((one.cpu_percent, one.since, others.len()), (Some(40.0), moment(7_000), 0));
         workers.read_cpu(None);
-        assert_eq!(workers.kinds().len(), 1);
-        assert_eq!(workers.kinds()[0].cpu_percent, None);
+        assert_eq!(workers.kinds().map(|one| one.cpu_percent).collect::<Vec<_>>(), [None]);
         assert!(workers.iter().all(|worker| worker.cpu_percent.is_none()));
         workers[2].protected = true;
-        assert!(workers.alike().is_none());
-        workers.read_cpu(Some(1.0));
-        assert!(workers.alike().is_none(), "one is protected");
-        assert!(workers.who().is_none());
-        workers.remove(2);
-        assert!(workers.who().is_none(), "what was not known is not known now");
-        workers.read_cpu(Some(1.0));
-        assert_eq!(workers.who().map(|who| who.len()), Some(2));
+        assert!(workers.alike().is_none() && workers.who().is_none());
         assert_eq!(workers.remove(0).id.slot, 1);
-        assert_eq!(workers.who().map(|who| who[0].slot), Some(2), "the other is still like itself");
-        let other = workers.clone();
-        workers.remove(0);
-        assert!(workers.alike().is_none() && other.alike().is_some());
-        let workers = other;
+        assert!(workers.who().is_none(), "what was not known is not known now");
         let read: Workers = serde_json::from_str(&serde_json::to_string(&workers).unwrap()).unwrap();
         assert_eq!(read, workers);
+    }
+
+    #[test]
+    fn those_who_differ_are_the_others() {
+        let known = |workers: &Workers| {
+            let who = workers.who().map_or(Vec::new(), |who| who.iter().map(|id| id.slot).collect());
+            (who, workers.alike().map_or(0, |(_, others)| others.len()))
+        };
+        let mut workers = VirtualPool::ready_from_start(4).seen;
+        workers[3].protected = true;
+        workers.read_cpu(Some(1.0));
+        assert_eq!(known(&workers), (vec![1, 2, 3], 1), "the last is protected");
+        workers.read_each_cpu(|place| Some(if place < 2 { 2.0 } else { 3.0 }));
+        assert_eq!(known(&workers), (vec![1, 2], 2), "two read the same");
+        workers.read_cpu(Some(4.0));
+        assert_eq!(known(&workers), (vec![1, 2, 3], 1), "and three again");
+        let newest = workers.remove(3);
+        assert_eq!(known(&workers), (vec![1, 2, 3], 0));
+        workers.insert(3, newest.clone());
+        workers.others_mut().1[0].protected = false;
+        assert_eq!(known(&workers), (vec![1, 2, 3], 1), "nobody has looked at the last");
+        let copy = workers.clone();
+        workers.remove(0);
+        workers.read_cpu(None);
+        assert_eq!(known(&workers), (vec![2, 3, 4], 0), "now somebody has");
+        workers.insert(1, newest);
+        assert_eq!(known(&workers), (vec![], 0), "it stands between those that are alike");
+        assert_eq!(known(&copy), (vec![1, 2, 3], 1));
+        workers.read_each_cpu(|place| (place > 0).then_some(1.0));
+        assert_eq!(known(&workers).0, [2], "one may be alone");
+        workers.remove(0);
+        assert_eq!(known(&workers), (vec![], 0));
+        workers[0].state = State::Starting;
+        workers.read_cpu(None);
+        assert_eq!(known(&workers), (vec![], 0), "who is not ready speaks for nobody");
+        Workers::default().read_cpu(None);
     }
 }

@@ -203,14 +203,13 @@ impl Rule {
         }
     }
 
-    /// The alarm's next state.
+    /// The alarm after these datapoints.
     pub(crate) fn evaluate(
         self,
-        name: &'static str,
         datapoints: &VecDeque<Option<f64>>,
         before: AlarmState,
         breaches: impl Fn(f64) -> bool,
-    ) -> Alarm {
+    ) -> Evaluation {
         // From the newest back: how many are real, how many of the N newest real ones breach.
         let (mut real, mut breaching, mut oldest_breach, mut fine) = (0, 0, 0, false);
         for (age, value) in datapoints.iter().rev().enumerate() {
@@ -241,15 +240,28 @@ impl Rule {
                 TreatMissingData::Missing => before,
             }
         };
+        Evaluation { state, breaching, missing: filled }
+    }
+
+    /// The same as it is shown.
+    pub(crate) fn alarm(self, name: &'static str, found: Evaluation) -> Alarm {
         Alarm {
             name: Text::Fixed(name),
-            state,
-            breaching: number::len(breaching),
-            missing: number::len(filled),
+            state: found.state,
+            breaching: number::len(found.breaching),
+            missing: number::len(found.missing),
             needed: number::len(self.needed),
             of: number::len(self.of),
         }
     }
+}
+
+/// What an alarm's datapoints come to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evaluation {
+    pub(crate) state: AlarmState,
+    breaching: usize,
+    missing: usize,
 }
 
 #[cfg(test)]

@@ -158,6 +158,10 @@ impl Policy for Hpa {
         (self.min, self.max) = (min, max);
     }
 
+    fn reads_latency(&self) -> bool {
+        false
+    }
+
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         self.begin(seen);
         let desired = seen.fleet.desired;
@@ -212,36 +216,42 @@ fn propose(
     seen: &Observation,
     excluded: &mut Vec<Excluded>,
 ) -> Option<Proposal> {
+    match &metric.source {
+        Source::Resource { .. } | Source::Pods { .. } => {
+            let tally = Tally::of(metric, own, seen, excluded)?;
+            tally.propose(metric.target, seen.fleet.desired, |ratio| own.within_tolerance(ratio))
+        }
+        Source::Object { name } | Source::External { name } => {
+            propose_outside(name, metric.target, own, seen)
+        }
+    }
+}
+
+/// What a metric proposes that belongs to no pod. By itself, or those that follow the pods would
+/// work out in advance what only this one needs.
+#[inline(never)]
+fn propose_outside(name: &str, target: Target, own: &Settings, seen: &Observation) -> Option<Proposal> {
     let desired = seen.fleet.desired;
     let within = |ratio: f64| own.within_tolerance(ratio);
-    match (&metric.source, metric.target) {
-        (Source::Resource { .. } | Source::Pods { .. }, target) => {
-            let tally = Tally::of(metric, own, seen, excluded)?;
-            tally.propose(target, desired, within)
-        }
-        (Source::Object { name } | Source::External { name }, target) => {
-            let usage = pods::outside(seen, name)?;
+    let usage = pods::outside(seen, name)?;
+    match target {
+        Target::Value(target) => {
             let ready = pods::ready(seen);
-            match target {
-                Target::Value(target) => {
-                    let ratio = usage as f64 / target as f64;
-                    let raw = if desired == 0 { ratio } else { ratio * f64::from(ready) };
-                    let replicas =
-                        if desired != 0 && within(ratio) { desired } else { number::count_up(raw) };
-                    let counted = if desired == 0 { 1 } else { ready };
-                    Some(Proposal::new(replicas, raw, usage as f64 / 1e3, ratio, counted))
-                }
-                Target::AverageValue(target) => {
-                    let present = pods::present(seen);
-                    let ratio = usage as f64 / (target as f64 * f64::from(present));
-                    let raw = usage as f64 / target as f64;
-                    let replicas = if within(ratio) { present } else { number::count_up(raw) };
-                    let each = if present == 0 { 0.0 } else { usage as f64 / 1e3 / f64::from(present) };
-                    Some(Proposal::new(replicas, raw, each, ratio, present))
-                }
-                Target::Utilization(_) => None,
-            }
+            let ratio = usage as f64 / target as f64;
+            let raw = if desired == 0 { ratio } else { ratio * f64::from(ready) };
+            let replicas = if desired != 0 && within(ratio) { desired } else { number::count_up(raw) };
+            let counted = if desired == 0 { 1 } else { ready };
+            Some(Proposal::new(replicas, raw, usage as f64 / 1e3, ratio, counted))
         }
+        Target::AverageValue(target) => {
+            let present = pods::present(seen);
+            let ratio = usage as f64 / (target as f64 * f64::from(present));
+            let raw = usage as f64 / target as f64;
+            let replicas = if within(ratio) { present } else { number::count_up(raw) };
+            let each = if present == 0 { 0.0 } else { usage as f64 / 1e3 / f64::from(present) };
+            Some(Proposal::new(replicas, raw, each, ratio, present))
+        }
+        Target::Utilization(_) => None,
     }
 }
 

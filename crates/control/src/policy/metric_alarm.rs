@@ -177,7 +177,7 @@ impl MetricAlarm {
         }
         let (comparison, threshold) = (self.spec.comparison_operator, self.spec.threshold);
         let breaches = |value| comparison.breaches(value, threshold);
-        let alarm = rule.evaluate(self.name, &self.datapoints, self.state, breaches);
+        let alarm = rule.alarm(self.name, rule.evaluate(&self.datapoints, self.state, breaches));
         self.state = alarm.state;
         alarm
     }

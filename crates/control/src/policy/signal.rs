@@ -71,6 +71,11 @@ impl Signal {
         }
     }
 
+    /// Whether it is a latency or a wait.
+    pub(crate) fn is_latency(&self) -> bool {
+        matches!(self, Self::LatencyP95 | Self::QueueWait)
+    }
+
     /// As it is written behind a value.
     pub fn unit(&self) -> &'static str {
         self.row().2
@@ -176,12 +181,15 @@ fn each_ready(
         let value = read(worker).filter(|value| value.is_finite() && *value >= 0.0);
         value.filter(|_| long_ready || warm_up_left(seen.at, worker, judge) <= 0.0)
     };
-    if let Some(value) = seen.workers.alike().and_then(counted) {
+    let mut others = &seen.workers[..];
+    if let Some((one, unlike)) = seen.workers.alike()
+        && let Some(value) = counted(one)
+    {
         // Each by itself: a sum's last bits depend on how it was made.
-        (0..seen.workers.len()).for_each(|_| take(value));
-        return;
+        (unlike.len()..others.len()).for_each(|_| take(value));
+        others = unlike;
     }
-    for worker in seen.workers.iter().filter(|worker| worker.state == State::Ready) {
+    for worker in others.iter().filter(|worker| worker.state == State::Ready) {
         match counted(worker) {
             Some(value) => take(value),
             None => excluded.push(leave_out(seen, worker, judge)),

@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::alarm::{Period, Rule, Statistic, TreatMissingData};
+use super::alarm::{Evaluation, Period, Rule, Statistic, TreatMissingData};
 use super::signal::{Judge, Signal};
 use super::{Built, ConfigError, Entry, Policy, PolicyConfig, Recommendation};
-use crate::decision::{Alarm, AlarmState, Because, Blocked, Excluded, Flip, Measured, Text};
+use crate::decision::{AlarmState, Because, Blocked, Excluded, Flip, Measured, Text};
 use crate::limits::{Meets, after};
 use crate::observation::Observation;
 use crate::span;
@@ -188,17 +188,17 @@ impl Threshold {
         })
     }
 
-    /// Both alarms after the newest datapoint.
-    fn evaluate(&mut self) -> [Alarm; 2] {
+    /// Both alarms after the newest datapoint: up and down.
+    fn evaluate(&mut self) -> [Evaluation; 2] {
         let (rule, line) = (self.own.rule(), (self.own.up, self.own.down));
-        let up = rule.evaluate("up", &self.datapoints, self.up, |value| value > line.0);
-        let down = rule.evaluate("down", &self.datapoints, self.down, |value| value < line.1);
+        let up = rule.evaluate(&self.datapoints, self.up, |value| value > line.0);
+        let down = rule.evaluate(&self.datapoints, self.down, |value| value < line.1);
         (self.up, self.down) = (up.state, down.state);
         [up, down]
     }
 
     /// Takes up the datapoint, if its period is over.
-    fn take(&mut self, seen: &Observation) -> Option<(Option<f64>, [Alarm; 2], Answer)> {
+    fn take(&mut self, seen: &Observation) -> Option<(Option<f64>, [Evaluation; 2], Answer)> {
         let (value, gaps) = self.period.close(seen.at, self.own.period, self.own.statistic)?;
         let rule = self.own.rule();
         (0..gaps).for_each(|_| rule.keep(&mut self.datapoints, None));
@@ -292,6 +292,10 @@ impl Policy for Threshold {
         super::effective(&self.own)
     }
 
+    fn reads_latency(&self) -> bool {
+        self.own.signal.is_latency()
+    }
+
     fn observe(&mut self, seen: &Observation) {
         // What is seen to have changed by now was decided the turn before: cool-downs run from
         // there, or they would be longer than configured by the time between two turns.
@@ -311,9 +315,10 @@ impl Policy for Threshold {
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         let mut said = match self.take(seen) {
-            Some((value, alarms, answer)) => {
+            Some((value, [up, down], answer)) => {
                 let said = self.explain(seen, value, answer);
-                Recommendation { alarms: alarms.into(), ..said }
+                let rule = self.own.rule();
+                Recommendation { alarms: vec![rule.alarm("up", up), rule.alarm("down", down)], ..said }
             }
             None => {
                 let because = Because::plain("the period still runs");

@@ -28,8 +28,9 @@ fn last(turns: impl IntoIterator<Item = Observation>) -> (Observation, Vec<Unsou
     let mut soundness = Soundness::default();
     let mut end = None;
     for seen in turns {
-        let (believed, told) = soundness.judge(&seen);
-        end = Some((believed.map_or(seen, |left| *left), told));
+        let doubt = soundness.judge(&seen);
+        let believed = Doubt::believed(doubt.as_deref(), &seen).clone();
+        end = Some((believed, doubt.map_or(Vec::new(), |doubt| doubt.unsound)));
     }
     end.expect("at least one turn")
 }

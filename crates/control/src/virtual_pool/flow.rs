@@ -40,6 +40,7 @@ impl Flow {
     }
 
     /// Lets `load` flow to `ready` workers for `length_s`.
+    #[inline]
     pub fn run(&mut self, load: f64, ready: f64, length_s: f64) -> Served {
         let capacity = ready * self.capacity;
         let surplus = load - capacity;
@@ -92,11 +93,13 @@ impl Flow {
     }
 
     /// Mean response under processor sharing at this utilisation, in seconds.
+    #[inline]
     fn response(&self, ratio: f64) -> f64 {
         self.service_s / (1.0 - ratio.min(BUSY_MAX))
     }
 
     /// How long one who comes now waits for `ready` workers, in seconds.
+    #[inline]
     pub fn wait_s(&self, ready: f64) -> f64 {
         if self.backlog <= 0.0 {
             return 0.0;

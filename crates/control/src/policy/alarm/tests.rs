@@ -14,7 +14,7 @@ fn states(drawn: &str, needed: usize, missing: TreatMissingData, before: AlarmSt
             },
         );
     }
-    rule.evaluate("up", &datapoints, before, |value| value > 50.0).state
+    rule.evaluate(&datapoints, before, |value| value > 50.0).state
 }
 
 #[test]

@@ -46,14 +46,19 @@ struct Group {
 }
 
 impl Group {
-    /// All workers at once, where they are alike and the youngest of them counts.
-    fn of_alike(metric: &Metric, own: &Settings, seen: &Observation, one: &WorkerSeen) -> Option<Self> {
+    /// The workers that are alike, all at once, where the youngest of them counts; and the others.
+    fn of_alike<'a>(
+        metric: &Metric,
+        own: &Settings,
+        seen: &'a Observation,
+    ) -> Option<(Self, &'a [WorkerSeen])> {
+        let (one, others) = seen.workers.alike()?;
         let (value, request, seen_as) = metric.read_whole(one);
         let request = if metric.needs_request() { request? } else { request.unwrap_or(0.0) };
         let Kind::Ready(value) = group(metric, own, seen, one, value, seen_as) else { return None };
-        let pods = number::len(seen.workers.len());
+        let pods = number::len(seen.workers.len() - others.len());
         let all = |each: f64| i128::from(milli(each)) * i128::from(pods);
-        Some(Self { pods, value: all(value), request: all(request) })
+        Some((Self { pods, value: all(value), request: all(request) }, others))
     }
 
     fn add(&mut self, value: i64, request: i64) {
@@ -101,12 +106,14 @@ impl Tally {
         seen: &Observation,
         excluded: &mut Vec<Excluded>,
     ) -> Option<Self> {
-        if let Some(one) = seen.workers.alike()
-            && let Some(ready) = Group::of_alike(metric, own, seen, one)
-        {
-            return Some(Self { ready, ..Self::default() });
-        }
         let mut tally = Self::default();
+        let mut others = &seen.workers[..];
+        if let Some((ready, unlike)) = Group::of_alike(metric, own, seen) {
+            (tally.ready, others) = (ready, unlike);
+            if others.is_empty() {
+                return Some(tally);
+            }
+        }
         let needs_request = metric.needs_request();
         // Workers of one pool request alike: one that says nothing is taken to be as the others.
         let common = if needs_request {
@@ -115,7 +122,7 @@ impl Tally {
             None
         };
         let (mut milli_value, mut milli_request) = (Thousandths::default(), Thousandths::default());
-        for worker in &seen.workers {
+        for worker in others {
             let (value, request, seen_as) = metric.read_whole(worker);
             let request = match request.or(common) {
                 Some(request) => milli_request.of(request),
