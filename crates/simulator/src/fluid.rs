@@ -55,24 +55,29 @@ pub fn controller(policy: PolicyConfig, scenario: &Scenario) -> Result<Controlle
 pub fn run(load: &Load, scenario: &Scenario, driver: Driver, watch: Option<&mut Watch>) -> Tally {
     match driver {
         Driver::Controller(mut controller) => match watch {
-            Some(watch) => decide(load, scenario, |seen, _| {
+            Some(watch) => decide(load, scenario, true, |seen, _| {
                 let decision = controller.decide(seen);
                 watch(seen, &decision)?;
                 ControlFlow::Continue(decision.desired())
             }),
-            None => decide(load, scenario, |seen, _| ControlFlow::Continue(controller.desired(seen))),
+            None => {
+                let latency = controller.reads_latency();
+                decide(load, scenario, latency, |seen, _| ControlFlow::Continue(controller.desired(seen)))
+            }
         },
         Driver::Agent(agent) => {
-            decide(load, scenario, |seen, tally| ControlFlow::Continue(agent(seen, tally)))
+            decide(load, scenario, true, |seen, tally| ControlFlow::Continue(agent(seen, tally)))
         }
         Driver::Static(workers) => plan::hold(load, scenario, workers),
         Driver::Plan(schedule) => plan::follow(load, scenario, schedule),
     }
 }
 
+/// Asks `mind` each turn; it is shown latencies and waits only where it asks for `latency`.
 fn decide(
     load: &Load,
     scenario: &Scenario,
+    latency: bool,
     mut mind: impl FnMut(&Observation, &Tally) -> ControlFlow<(), u32>,
 ) -> Tally {
     let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
@@ -85,7 +90,11 @@ fn decide(
     for step in 0..load.steps() {
         let now_ms = load.begin_ms(step);
         if step > 0 {
-            observe(&mut seen, &world, &mut pool, delayed.pass(world.reading()));
+            let reading = match &mut delayed {
+                Some(delayed) => delayed.pass(world.reading()),
+                None => world.reading(),
+            };
+            observe(&mut seen, &world, &mut pool, reading, latency);
             lens.bend(&mut seen);
             let ControlFlow::Continue(desired) = mind(&seen, &world.tally) else { break };
             std::mem::swap(&mut seen.workers, &mut pool.seen);
@@ -117,20 +126,20 @@ fn decide(
 
 /// Hands readings on as late as the scenario says.
 struct Delayed {
+    /// More than 0.
     turns: usize,
     waiting: std::collections::VecDeque<Option<Reading>>,
 }
 
 impl Delayed {
-    fn new(scenario: &Scenario) -> Self {
+    /// `None` where the scenario lets them come in time.
+    fn new(scenario: &Scenario) -> Option<Self> {
         let turns = scenario.metric_delay.as_secs_f64() / scenario.decide_every.as_secs_f64();
-        Self { turns: number::index(number::count(turns.ceil())), waiting: std::collections::VecDeque::new() }
+        let turns = number::index(number::count(turns.ceil()));
+        (turns > 0).then(|| Self { turns, waiting: std::collections::VecDeque::new() })
     }
 
     fn pass(&mut self, reading: Option<Reading>) -> Option<Reading> {
-        if self.turns == 0 {
-            return reading;
-        }
         self.waiting.push_back(reading);
         if self.waiting.len() > self.turns { self.waiting.pop_front().flatten() } else { None }
     }
@@ -152,11 +161,17 @@ fn blank() -> Observation {
 
 /// Brings the one observation that is used again and again up to date. It borrows the pool's
 /// workers, which must be given back: to copy them would cost more than the decision.
-fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, reading: Option<Reading>) {
+fn observe(
+    seen: &mut Observation,
+    world: &World,
+    pool: &mut VirtualPool,
+    reading: Option<Reading>,
+    latency: bool,
+) {
     seen.at = moment(world.now_ms);
     seen.fleet = pool.status();
     std::mem::swap(&mut seen.workers, &mut pool.seen);
-    seen.traffic = reading.as_ref().map(|reading| window(world, reading));
+    seen.traffic = reading.as_ref().map(|reading| window(world, reading, latency));
     let Some(reading) = reading else {
         seen.workers.read_cpu(None);
         return;
@@ -169,37 +184,36 @@ fn observe(seen: &mut Observation, world: &World, pool: &mut VirtualPool, readin
         seen.workers.read_cpu(throughout);
         return;
     }
-    for (worker, mark) in seen.workers.iter_mut().zip(pool.marks()) {
-        worker.cpu_percent = if mark.ready_ms < throughout_until_ms {
-            throughout
-        } else if mark.ready_ms < reading.until_ms {
+    let marks = pool.marks();
+    seen.workers.read_each_cpu(|place| match marks[place] {
+        mark if mark.ready_ms < throughout_until_ms => throughout,
+        mark if mark.ready_ms < reading.until_ms => {
             percent((world.busy_s - mark.busy_s) / seconds(reading.until_ms - mark.ready_ms))
-        } else {
-            None
-        };
-    }
+        }
+        _ => None,
+    });
 }
 
-/// What the data plane would have counted.
-fn window(world: &World, reading: &Reading) -> Window {
+/// What the data plane would have counted; latencies and waits only where they are wanted.
+fn window(world: &World, reading: &Reading, latency: bool) -> Window {
     let requests = |load: f64| number::count(load * world.requests_per_load);
     let arrivals = requests(reading.load);
     let failures = requests(reading.dropped).min(arrivals);
     // An exponential time exceeds -ln(1 - q) means with probability 1 - q.
     let quantile = |minus_log: f64| length(reading.wait_s + reading.response_s * minus_log);
     Window {
-        length: length(reading.length_s),
+        length: Duration::from_millis(reading.length_ms),
         arrivals,
         completions: arrivals - failures,
         failures,
         in_flight: number::count_u32(reading.rate * world.requests_per_load * reading.response_s),
         queued: number::count_u32(reading.backlog * world.requests_per_load),
-        latency: (arrivals > 0).then(|| Latency {
+        latency: (latency && arrivals > 0).then(|| Latency {
             p50: quantile(std::f64::consts::LN_2),
             p95: quantile(2.995_732_273_553_991),
             p99: quantile(4.605_170_185_988_091),
         }),
-        queue_wait_max: length(reading.wait_s),
+        queue_wait_max: if latency { length(reading.wait_s) } else { Duration::ZERO },
     }
 }
 

@@ -12,7 +12,9 @@ use crate::tally::{Stretch, Tally};
 pub(super) struct Reading {
     pub(super) from_ms: u64,
     pub(super) until_ms: u64,
-    /// Part of it without a gap, in seconds.
+    /// Part of it without a gap.
+    pub(super) length_ms: u64,
+    /// The same in seconds.
     pub(super) length_s: f64,
     /// Busy time of a worker that was ready throughout, in seconds.
     pub(super) busy_s: f64,
@@ -52,6 +54,7 @@ pub(super) struct World<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     from_ms: u64,
+    present_ms: u64,
     present_s: f64,
     busy_before_s: f64,
     load: f64,
@@ -106,6 +109,7 @@ impl<'a> World<'a> {
         (window.present_s > 0.0).then_some(Reading {
             from_ms: window.from_ms,
             until_ms: self.now_ms,
+            length_ms: window.present_ms,
             length_s: window.present_s,
             busy_s: self.busy_s - window.busy_before_s,
             load: window.load,
@@ -125,7 +129,8 @@ impl<'a> World<'a> {
                 self.next_bucket();
             }
             let end_ms = self.bucket_end_ms.min(until_ms);
-            let length_s = seconds(end_ms - self.now_ms);
+            let length_ms = end_ms - self.now_ms;
+            let length_s = seconds(length_ms);
             let from_ms = std::mem::replace(&mut self.now_ms, end_ms);
             if self.rate.is_nan() {
                 // Nobody knows what came in; what waited is served.
@@ -137,6 +142,7 @@ impl<'a> World<'a> {
             }
             let served = self.flow.run(self.rate, ready, length_s);
             self.busy_s += served.busy_s;
+            self.window.present_ms += length_ms;
             self.window.present_s += length_s;
             self.window.load += self.rate * length_s;
             self.window.dropped += served.dropped;
