@@ -142,15 +142,18 @@ impl Doubt {
     }
 }
 
-/// What a turn's readings come to.
+/// What a turn's readings come to, where anything is wrong: mostly there is nothing to put down.
+type Verdicts = Option<Box<Wrong>>;
+
+/// What is wrong at a turn.
 #[derive(Debug, Default)]
-struct Verdicts {
+struct Wrong {
     workers: Vec<WorkerId>,
     named: Vec<String>,
     told: Vec<Unsound>,
 }
 
-impl Verdicts {
+impl Wrong {
     fn drop_worker(&mut self, id: WorkerId, value: f64, (fault, sentence): Found) {
         self.workers.push(id);
         if self.told.len() < WORKERS_TOLD_MAX {
@@ -174,16 +177,21 @@ impl Verdicts {
     }
 }
 
+#[cold]
+fn wrong(verdicts: &mut Verdicts) -> &mut Wrong {
+    verdicts.get_or_insert_default()
+}
+
 impl Soundness {
     /// What cannot be believed, if anything.
     pub(crate) fn judge(&mut self, seen: &Observation) -> Option<Box<Doubt>> {
-        let mut verdicts = Verdicts::default();
+        let mut verdicts: Verdicts = None;
         self.traffic.see(seen);
         self.judge_workers(seen, &mut verdicts);
         if !(self.named.is_empty() && seen.signals.is_empty()) {
             self.judge_named(seen, &mut verdicts);
         }
-        (!verdicts.told.is_empty()).then(|| Box::new(verdicts.doubt(seen)))
+        verdicts.map(|wrong| Box::new(wrong.doubt(seen)))
     }
 
     fn judge_workers(&mut self, seen: &Observation, verdicts: &mut Verdicts) {
@@ -202,7 +210,7 @@ impl Soundness {
             let is_sound = WORKER_CPU.can_be(value) && !still.is_long();
             if !is_sound || fraction.is_some() {
                 let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
-                fault.into_iter().for_each(|found| verdicts.drop_worker(worker.id, value, found));
+                fault.into_iter().for_each(|found| wrong(verdicts).drop_worker(worker.id, value, found));
             }
         }
         self.workers.truncate(place);
@@ -222,7 +230,7 @@ impl Soundness {
         still.see(value, seen.at, one.requests, &traffic);
         let fault = WORKER_CPU.fault(value).or_else(|| still.fault(&WORKER_CPU, value)).or(fraction);
         if let Some(found) = fault {
-            who.iter().for_each(|id| verdicts.drop_worker(*id, value, found));
+            who.iter().for_each(|id| wrong(verdicts).drop_worker(*id, value, found));
         }
         Some(others)
     }
@@ -276,9 +284,9 @@ impl Soundness {
                     Because::new(sentence, [("value", reading.value), ("age", age), ("ahead", -age)]);
                 let (signal, dropped) = (name.clone().into(), !fault.counts());
                 if dropped {
-                    verdicts.named.push(name.clone());
+                    wrong(verdicts).named.push(name.clone());
                 }
-                verdicts.told.push(Unsound { signal, worker: None, fault, dropped, because });
+                wrong(verdicts).told.push(Unsound { signal, worker: None, fault, dropped, because });
             }
         }
     }

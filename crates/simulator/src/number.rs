@@ -75,9 +75,10 @@ pub(crate) fn seconds_of(nanos: u64) -> f64 {
     i64::try_from(nanos).unwrap_or(i64::MAX) as f64 / 1e9
 }
 
-/// Milliseconds as seconds.
+/// Milliseconds as seconds; all that are beyond 292 million years are as many.
 pub(crate) fn seconds(millis: u64) -> f64 {
-    millis as f64 / 1e3
+    // With a sign, as above.
+    i64::try_from(millis).unwrap_or(i64::MAX) as f64 / 1e3
 }
 
 #[cfg(test)]

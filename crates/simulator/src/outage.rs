@@ -70,10 +70,14 @@ impl<'a> Lens<'a> {
     }
 
     /// Shows the policy what it would see.
+    #[inline]
     pub(crate) fn bend(&mut self, seen: &mut Observation) {
-        if self.outages.is_empty() {
-            return;
+        if !self.outages.is_empty() {
+            self.show(seen);
         }
+    }
+
+    fn show(&mut self, seen: &mut Observation) {
         let known = seen.workers.iter().filter_map(|worker| worker.cpu_percent);
         let (sum, count) = known.fold((0.0, 0.0), |(sum, count), cpu| (sum + cpu, count + 1.0));
         let cpu_percent = (count > 0.0).then(|| sum / count);

@@ -192,7 +192,15 @@ impl Tally {
         self.violation_longest_s = self.violation_longest_s.max(open.go_on(until_ms, missing));
     }
 
+    #[inline]
     fn close(&mut self) {
+        if self.open.is_some() {
+            self.enter_episode();
+        }
+    }
+
+    #[inline(never)]
+    fn enter_episode(&mut self) {
         if let Some(episode) = self.open.take() {
             self.lateness.enter(&episode, self.warm_up_ms);
         }

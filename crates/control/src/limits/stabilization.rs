@@ -64,6 +64,7 @@ impl Memory {
         self.push(PastRecommendation { at, replicas }, !windows.up.is_zero(), !windows.down.is_zero());
     }
 
+    #[inline]
     fn push(&mut self, new: PastRecommendation, low: bool, high: bool) {
         if low {
             while self.lowest.pop_back_if(|old| old.replicas >= new.replicas).is_some() {}
