@@ -193,6 +193,14 @@ impl Load {
         Some((workers_for(least), workers_for(most)))
     }
 
+    /// Workers that carry the load, on average over time; `None` without a reading.
+    pub fn mean_need(&self) -> Option<f64> {
+        let known = || self.workers.iter().copied().filter(|load| !load.is_nan());
+        let (sum, count) =
+            known().fold((0.0, 0.0), |(sum, count), load| (sum + f64::from(workers_for(load)), count + 1.0));
+        (count > 0.0).then(|| sum / count)
+    }
+
     /// Scored time: that with a reading, after the warm-up; in seconds.
     pub fn scored_s(&self) -> f64 {
         seconds(self.present_ms(self.length_ms()) - self.present_ms(self.scored_from_ms()))
