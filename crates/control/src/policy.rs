@@ -20,6 +20,7 @@ pub mod queue;
 mod reactive;
 pub mod rl;
 pub mod scheduled;
+mod selection;
 pub mod signal;
 pub mod simple;
 pub mod spec;

@@ -1,21 +1,13 @@
 //! Many policies decide in shadow, each for a virtual pool of its own; the one whose pool was
-//! cheapest of late acts.
-//!
-//! Every slot each candidate's pool is charged for its workers and, κ times, for the load that they
-//! could not have carried. Costs fade with a half-life of a day. Once an hour, sooner at first, the
-//! cheapest takes over if it is cheaper by more than the hysteresis. The first leader is reactive:
-//! whoever forecasts must earn it.
-
-mod candidate;
-mod pool;
+//! cheapest of late acts ([`Selection`]). The first leader is reactive: whoever forecasts must earn it.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::candidate::{Candidate, Moment, candidates};
-use super::choice::Chooser;
-use super::outlook::{Ahead, Needs, Outlook, Terms, seasons};
+use super::outlook::{Needs, Outlook, Terms, seasons};
+use super::reactive::{USUAL_TARGET, USUAL_WINDOW_S};
+use super::selection::{Candidate, Moment, Selection};
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Flip, Measured};
 use crate::observation::Observation;
@@ -33,18 +25,13 @@ pub const ENTRY: Entry = Entry {
 
 /// Models that candidates plan with, the one to begin with first.
 const MODELS: [&str; 2] = ["autoregressive", "naive"];
-/// Share by which another must be cheaper to take over.
-const HYSTERESIS: f64 = 0.02;
-/// Time in which a past cost loses half its weight.
-const HALF_LIFE_S: f64 = 86_400.0;
-/// Time between two looks at the costs, at most.
-const LOOK_S: f64 = 3_600.0;
-/// The same as a share of the time that was compared, while that is short.
-const LOOK_SHARE: f64 = 0.125;
-/// Slots compared before the first look.
-const SLOTS_MIN: u32 = 8;
-/// Time for which the prior beliefs about candidates count.
-const PRIOR_S: f64 = 3_600.0;
+/// Utilisations that reactive candidates aim at, and their windows before scaling in.
+const TARGETS: [f64; 5] = [0.5, 0.6, USUAL_TARGET, 0.8, 0.85];
+const WINDOWS_S: [i64; 4] = [0, 60, USUAL_WINDOW_S, 900];
+/// Factors on κ with which planners buy: the fractile of the forecast that they prepare for.
+const BOLDNESS: [f64; 4] = [0.4, 1.0, 2.5, 6.25];
+/// Targets of the reactive floors that planners may have.
+const FLOORS: [f64; 2] = [USUAL_TARGET, 0.85];
 
 /// Settings; those left out take these defaults.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,16 +65,24 @@ struct Auto {
     own: Settings,
     bounds: (u32, u32),
     outlook: Outlook,
-    chooser: Chooser,
-    candidates: Vec<Candidate>,
-    leader: usize,
-    /// Slots and seconds in which all could be compared, and the load of that time, fading.
-    compared: u32,
-    compared_s: f64,
-    load_s: f64,
-    /// `compared_s` at the last look.
-    looked_s: f64,
+    selection: Selection,
     measured: Option<f64>,
+}
+
+/// All candidates; the first is the one to begin with.
+fn candidates() -> Vec<Candidate> {
+    let mut all = vec![Candidate::reactive(USUAL_TARGET, USUAL_WINDOW_S)];
+    for target in TARGETS {
+        let others = WINDOWS_S
+            .iter()
+            .filter(|window_s| (target - USUAL_TARGET).abs() > 1e-9 || **window_s != USUAL_WINDOW_S);
+        all.extend(others.map(|window_s| Candidate::reactive(target, *window_s)));
+    }
+    for (model, name) in MODELS.iter().enumerate() {
+        all.extend(BOLDNESS.map(|boldness| Candidate::plan(model, name, boldness, None)));
+        all.extend(FLOORS.map(|floor| Candidate::plan(model, name, 1.0, Some(floor))));
+    }
+    all
 }
 
 impl Auto {
@@ -101,78 +96,28 @@ impl Auto {
         Self {
             bounds: (0, u32::MAX),
             outlook: Outlook::new(terms),
-            chooser: Chooser::default(),
-            candidates: candidates(&MODELS),
-            leader: 0,
-            compared: 0,
-            compared_s: 0.0,
-            load_s: 0.0,
-            looked_s: 0.0,
+            selection: Selection::among(candidates()),
             measured: None,
             own,
         }
     }
 
-    /// Lets every candidate's pool go on to this turn.
-    fn turn(&mut self, seen: &Observation, load: f64, ahead: Option<&Ahead>, needs: &[Needs]) {
-        let ahead = ahead.filter(|_| !needs.is_empty());
-        let loads: Vec<f64> = ahead
-            .map_or_else(|| vec![load], |ahead| ahead.factors.iter().map(|factor| factor * load).collect());
-        let moment = Moment {
-            at: seen.at,
-            busy: load * self.own.slo_utilisation,
-            loads: &loads,
-            start_up_s: self.outlook.start_up_s(),
-            kappa: self.own.kappa,
-            bounds: self.bounds,
-            ahead: ahead.map(|ahead| (ahead, needs)),
-        };
-        let interval_s = ahead.map_or(0.0, |ahead| ahead.interval_s);
-        let keep = 0.5_f64.powf(interval_s / HALF_LIFE_S);
-        for candidate in &mut self.candidates {
-            candidate.pass(&moment, keep);
-            candidate.decide(&moment, &mut self.chooser, seen.fleet.desired);
-        }
-        if ahead.is_some() {
-            self.compared += 1;
-            self.compared_s += interval_s;
-            self.load_s = keep * self.load_s + load * interval_s;
-        }
-    }
-
-    /// Once in a while the cheapest takes over; the one before it, if it was another.
-    fn look(&mut self) -> Option<usize> {
-        let due_s = (LOOK_SHARE * self.compared_s).min(LOOK_S);
-        if self.compared < SLOTS_MIN || self.compared_s - self.looked_s < due_s {
-            return None;
-        }
-        self.looked_s = self.compared_s;
-        let best = (0..self.candidates.len()).min_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)))?;
-        let better = self.cost(best) < (1.0 - HYSTERESIS) * self.cost(self.leader);
-        better.then(|| std::mem::replace(&mut self.leader, best))
-    }
-
-    /// What a candidate cost of late, beside what it was believed to cost.
-    fn cost(&self, index: usize) -> f64 {
-        // Costs fade, so in the long run as much time counts as a half-life over ln 2.
-        let counted_s = self.compared_s.clamp(1.0, HALF_LIFE_S / std::f64::consts::LN_2);
-        let candidate = &self.candidates[index];
-        candidate.cost + candidate.prior * PRIOR_S * self.load_s / counted_s
-    }
-
     fn explain(&self, before: Option<usize>, load: f64) -> Recommendation {
-        let leader = &self.candidates[self.leader];
+        let index = self.selection.leader();
+        let leader = &self.selection.candidates()[index];
+        let cost = |index: usize| self.selection.cost(index);
         let numbers = [
             ("load", load),
             ("replicas", f64::from(leader.desired())),
-            ("cost", self.cost(self.leader)),
-            ("before", before.map_or(f64::NAN, |before| self.cost(before))),
+            ("cost", cost(index)),
+            ("before", before.map_or(f64::NAN, cost)),
         ];
         let (rule, sentence) = match before {
             Some(before) => {
                 let sentence = format!(
                     "{} takes over: {{cost}} worker-seconds of late against {{before}} by {}; load {{load}} → {{replicas}}",
-                    &*leader.label, &*self.candidates[before].label
+                    &*leader.label,
+                    &*self.selection.candidates()[before].label
                 );
                 ("new_leader", sentence.into())
             }
@@ -186,11 +131,13 @@ impl Auto {
 
     /// The cheapest of those that want another number.
     fn runner_up(&self) -> Option<Flip> {
-        let wanted = self.candidates[self.leader].desired();
-        let others = (0..self.candidates.len()).filter(|index| self.candidates[*index].desired() != wanted);
-        let other = others.min_by(|a, b| self.cost(*a).total_cmp(&self.cost(*b)))?;
-        let numbers = [("other", self.cost(other)), ("cost", self.cost(self.leader))];
-        let candidate = &self.candidates[other];
+        let (candidates, leader) = (self.selection.candidates(), self.selection.leader());
+        let cost = |index: usize| self.selection.cost(index);
+        let wanted = candidates[leader].desired();
+        let others = (0..candidates.len()).filter(|index| candidates[*index].desired() != wanted);
+        let other = others.min_by(|a, b| cost(*a).total_cmp(&cost(*b)))?;
+        let numbers = [("other", cost(other)), ("cost", cost(leader))];
+        let candidate = &candidates[other];
         Some(Flip {
             replicas: candidate.desired(),
             because: Because::new(candidate.instead.clone(), numbers),
@@ -217,8 +164,17 @@ impl Policy for Auto {
             }
             _ => Vec::new(),
         };
-        self.turn(seen, load, ahead.as_ref(), &needs);
-        let before = self.look();
+        let ahead = ahead.as_ref().filter(|_| !needs.is_empty());
+        let moment = Moment {
+            at: seen.at,
+            load,
+            slo_utilisation: self.own.slo_utilisation,
+            start_up_s: self.outlook.start_up_s(),
+            kappa: self.own.kappa,
+            bounds: self.bounds,
+            ahead: ahead.map(|ahead| (ahead, needs.as_slice())),
+        };
+        let before = self.selection.turn(&moment, seen.fleet.desired);
         self.explain(before, load)
     }
 

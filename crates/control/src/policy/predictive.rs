@@ -1,19 +1,22 @@
 //! Workers for the load that is expected when they will be ready, once the forecast has earned it;
-//! never fewer than the last reading needs, and the reactive number while trust is low.
+//! never fewer than the last reading needs, and the reactive number ([`Fallback`]) while trust is low.
 //!
 //! Two forecasts compete: the policy's own model, learnt within it, and the latest that came from
 //! beside the loop (`SlowInputs`). Each is scored when its time comes, against the naive forecast.
 
+mod fallback;
 mod settings;
 mod trust;
 
 use jiff::SignedDuration;
 
+use self::fallback::{Fallback, Reactive};
 use self::settings::{Buffer, MaxBehavior, Mode, Settings};
 use self::trust::{Evidence, Gate};
 use super::choice::{Chooser, Prices};
 use super::outlook::{Ahead, Needs, Outlook, Seer, Terms, seasons};
-use super::reactive::{Highest, Reactive, USUAL_TARGET};
+use super::reactive::Highest;
+use super::selection::Moment;
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Foresight, Measured, Planned, Standing, Trust};
 use crate::limits::Meets;
@@ -41,8 +44,8 @@ const NAIVE: usize = 1;
 struct Predictive {
     outlook: Outlook,
     chooser: Chooser,
-    reactive: Reactive,
-    /// Keeps idle workers for as long as it takes to start them.
+    fallback: Fallback,
+    /// Keeps idle workers for as long as it takes to start them: what was likely a moment ago still is.
     idle: Highest,
     own_gate: Gate,
     heard_gate: Gate,
@@ -56,6 +59,7 @@ struct Chosen<'a> {
     model: &'a str,
     trust: Trust,
     seer: &'a Seer,
+    /// Why it is trusted more or less now, if it is.
     changed: Option<Because>,
 }
 
@@ -70,7 +74,7 @@ impl Predictive {
         Self {
             outlook: Outlook::new(terms),
             chooser: Chooser::default(),
-            reactive: Reactive::new(USUAL_TARGET, number::whole(own.stabilization_window.as_secs_f64())),
+            fallback: Fallback::new(number::whole(own.stabilization_window.as_secs_f64())),
             idle: Highest::within(SignedDuration::ZERO),
             own_gate: Gate::new(),
             heard_gate: Gate::new(),
@@ -217,10 +221,27 @@ impl Predictive {
         })
     }
 
-    fn without_forecast(&self, reactive: u32, load: f64) -> Recommendation {
-        let sentence = "load {load} workers, no forecast yet: {reactive} by Kubernetes' rule at 70 %";
-        let because = Because::new(sentence, [("load", load), ("reactive", f64::from(reactive))]);
-        Recommendation::hold(reactive, "no_forecast", because)
+    /// What decides without trust.
+    fn fall_back(&mut self, seen: &Observation, load: f64, ahead: Option<&Ahead>, floor: u32) -> Reactive {
+        let naive = &self.outlook.seers()[NAIVE];
+        let needs = ahead.filter(|_| naive.is_ready()).map(|ahead| [naive.needs(ahead)]);
+        let moment = Moment {
+            at: seen.at,
+            load,
+            slo_utilisation: self.own.slo_utilisation,
+            start_up_s: self.outlook.start_up_s(),
+            kappa: self.own.kappa,
+            bounds: (self.min, self.max),
+            ahead: ahead.zip(needs.as_ref().map(|needs| needs.as_slice())),
+        };
+        self.fallback.turn(&moment, seen.fleet.desired, floor)
+    }
+
+    fn without_forecast(&self, reactive: &Reactive, load: f64) -> Recommendation {
+        let sentence =
+            format!("load {{load}} workers, no forecast yet: {{reactive}} by {}", self.fallback.name());
+        let numbers = [("load", load), ("reactive", f64::from(reactive.replicas))];
+        Recommendation::hold(reactive.replicas, "no_forecast", Because::new(sentence, numbers))
     }
 }
 
@@ -230,16 +251,15 @@ impl Policy for Predictive {
     }
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
-        let current = seen.fleet.desired;
         let (ahead, load) = match self.outlook.open(seen) {
             Ok(open) => open,
             Err(said) => return *said,
         };
-        let busy = load * self.own.slo_utilisation;
-        let reactive = self.reactive.wish(seen.at, busy, current);
+        let floor = number::count_up(load * self.own.slo_utilisation);
+        let reactive = self.fall_back(seen, load, ahead.as_ref(), floor);
         let mut said = match ahead {
-            Some(ahead) => self.with(seen, &ahead, reactive, number::count_up(busy)),
-            None => self.without_forecast(reactive, load),
+            Some(ahead) => self.with(seen, &ahead, &reactive, floor),
+            None => self.without_forecast(&reactive, load),
         };
         said.measured = self.measured();
         said
@@ -255,7 +275,7 @@ impl Policy for Predictive {
 }
 
 impl Predictive {
-    fn with(&mut self, seen: &Observation, ahead: &Ahead, reactive: u32, floor: u32) -> Recommendation {
+    fn with(&mut self, seen: &Observation, ahead: &Ahead, reactive: &Reactive, floor: u32) -> Recommendation {
         let (heard, changed) = self.judge(ahead);
         if !self.seer(heard).is_ready() {
             return self.without_forecast(reactive, ahead.load);
@@ -263,23 +283,23 @@ impl Predictive {
         let needs = self.seer(heard).needs(ahead);
         let planned = self.planned(seen, ahead, &needs, heard);
         let chosen = self.chosen(heard, changed);
-        let (mut replicas, rule) = self.settle(chosen.trust, reactive, planned, floor);
+        let (mut replicas, rule) = self.settle(chosen.trust, reactive.replicas, planned, floor);
         let mut meets = Meets::All;
         if self.own.max_behavior == MaxBehavior::Exceed && rule == "forecast" && replicas > self.max {
             let most = number::count(f64::from(self.max) * (1.0 + self.own.max_exceeded_by));
             (replicas, meets) = (replicas.min(most.max(self.max)), Meets::None);
         }
         let next = self.next(ahead, &needs, replicas);
-        let foresight = self.foresight(&chosen, ahead, (reactive, planned), next);
-        let mut said = Recommendation::hold(replicas, rule, because(&chosen, &foresight, replicas));
+        let foresight = self.foresight(&chosen, ahead, (reactive.replicas, planned), next);
+        let mut said = Recommendation::hold(replicas, rule, because(&chosen, reactive, &foresight, replicas));
         said.meets = meets;
         said.foresight = Some(Box::new(foresight));
         said
     }
 }
 
-/// The numbers, what is to come, and why trust is another now, if it is.
-fn because(chosen: &Chosen, foresight: &Foresight, replicas: u32) -> Because {
+/// The numbers, what is to come, and why trust or the reactive rule is another now, if it is.
+fn because(chosen: &Chosen, reactive: &Reactive, foresight: &Foresight, replicas: u32) -> Because {
     let next = foresight.next;
     let numbers = [
         ("load", foresight.load),
@@ -295,12 +315,12 @@ fn because(chosen: &Chosen, foresight: &Foresight, replicas: u32) -> Because {
         ("coming", next.map_or(f64::NAN, |next| next.load)),
     ];
     let plain = if next.is_some() { EXPECTED_AND_NEXT } else { EXPECTED };
-    match &chosen.changed {
-        None => Because::new(plain, numbers),
-        Some(changed) => {
-            let sentence = format!("{} is {} now: {changed}; {plain}", chosen.model, chosen.trust.name());
-            Because::new(sentence, numbers)
-        }
+    let trust = chosen.changed.as_ref();
+    let trust = trust.map(|changed| format!("{} is {} now: {changed}", chosen.model, chosen.trust.name()));
+    let news: Vec<&str> = trust.iter().chain(&reactive.changed).map(String::as_str).collect();
+    match news[..] {
+        [] => Because::new(plain, numbers),
+        _ => Because::new(format!("{}; {plain}", news.join("; ")), numbers),
     }
 }
 

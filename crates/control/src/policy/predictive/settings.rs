@@ -41,7 +41,7 @@ pub(super) struct Settings {
     pub max_behavior: MaxBehavior,
     /// Share of the maximum by which `exceed` may exceed it.
     pub max_exceeded_by: f64,
-    /// Times of a start-up that an idle worker is kept, where `buffer` is no `expected_cost`.
+    /// Times of a start-up that a worker is kept at least after it was likely to be needed.
     pub idle_start_ups: f64,
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::made_up::{config, run, wave};
 use crate::observation::ForecastSeen;
 use crate::policy::build;
+use crate::policy::reactive::Reactive;
 
 fn predictive(settings: serde_json::Value) -> Box<dyn Policy> {
     build(&config("predictive", settings).policy).unwrap().policy
@@ -61,6 +62,41 @@ fn on_white_noise_and_a_random_walk_it_stays_reactive() {
         });
         assert!(cost[0] <= 1.02 * cost[1], "{cost:?}");
     }
+}
+
+#[test]
+fn without_trust_the_cheaper_of_two_rules_on_the_last_reading_decides_and_the_change_is_told() {
+    // The policy's own model is the naive one, which never earns trust against itself.
+    let mut policy = predictive(json!({"model": "naive"}));
+    let mut hpa = Reactive::default();
+    let (mut told, mut numbers) = (Vec::new(), Vec::new());
+    run(
+        900,
+        |second| 2.0 + draw(second),
+        |seen, _| {
+            policy.observe(seen);
+            let said = policy.recommend(seen);
+            let Some(load) = policy.measured().and_then(|measured| measured.value) else {
+                return said.step.replicas;
+            };
+            let usual = hpa.wish(seen.at, 0.85 * load, seen.fleet.desired);
+            let because = said.step.because.to_string();
+            if because.contains("without trust it is the ") {
+                told.push(because);
+            }
+            assert!(said.foresight.is_none_or(|foresight| foresight.trust == Trust::Reactive));
+            numbers.push((said.step.replicas, usual, number::count_up(0.85 * load)));
+            said.step.replicas
+        },
+    );
+    assert!(numbers.iter().all(|(said, _, floor)| said >= floor), "never below what the last reading needs");
+    assert!(numbers[..8].iter().all(|(said, usual, _)| said == usual), "Kubernetes' rule first: {numbers:?}");
+    let sentence = told.first().expect("the plan is cheaper on this load");
+    assert!(sentence.contains("the plan by naive now: "), "{sentence}");
+    assert!(sentence.contains("worker-seconds of late against"), "{sentence}");
+    let later = &numbers[600..];
+    let paid = |of: fn(&(u32, u32, u32)) -> u32| later.iter().map(of).sum::<u32>();
+    assert!(paid(|row| row.0) < paid(|row| row.1), "it buys less than 70 % busy workers");
 }
 
 /// Forecasts from beside the loop that are wrong in every way.

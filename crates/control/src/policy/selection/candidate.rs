@@ -6,28 +6,35 @@ use super::pool::Pool;
 use crate::decision::Text;
 use crate::policy::choice::{Chooser, Prices};
 use crate::policy::outlook::{Ahead, Needs};
-use crate::policy::reactive::{Reactive, USUAL_TARGET, USUAL_WINDOW_S};
-
-/// Utilisations that reactive candidates aim at, and their windows before scaling in.
-const TARGETS: [f64; 5] = [0.5, 0.6, USUAL_TARGET, 0.8, 0.85];
-const WINDOWS_S: [i64; 4] = [0, 60, USUAL_WINDOW_S, 900];
-/// Factors on κ with which planners buy: the fractile of the forecast that they prepare for.
-const BOLDNESS: [f64; 4] = [0.4, 1.0, 2.5, 6.25];
-/// Targets of the reactive floors that planners may have.
-const FLOORS: [f64; 2] = [USUAL_TARGET, 0.85];
+use crate::policy::reactive::Reactive;
 
 /// What a candidate may know at one turn.
-pub(super) struct Moment<'a> {
-    pub(super) at: Timestamp,
-    /// Workers at 100 % that the load needs.
-    pub(super) busy: f64,
-    /// Loads of the slot that ended, equally likely, in workers at the SLO-safe utilisation.
-    pub(super) loads: &'a [f64],
-    pub(super) start_up_s: f64,
-    pub(super) kappa: f64,
-    pub(super) bounds: (u32, u32),
+pub(crate) struct Moment<'a> {
+    pub(crate) at: Timestamp,
+    /// Load of the slot that ended, in workers at the SLO-safe utilisation.
+    pub(crate) load: f64,
+    /// That utilisation, 0 to 1.
+    pub(crate) slo_utilisation: f64,
+    /// From order to ready.
+    pub(crate) start_up_s: f64,
+    /// Price of a worker-second of missing capacity, in worker-seconds.
+    pub(crate) kappa: f64,
+    /// Minimum and maximum.
+    pub(crate) bounds: (u32, u32),
     /// What lies ahead, and the needs by each model, once all know enough.
-    pub(super) ahead: Option<(&'a Ahead, &'a [Needs])>,
+    pub(crate) ahead: Option<(&'a Ahead, &'a [Needs])>,
+}
+
+impl Moment<'_> {
+    /// Workers at 100 % that the load needs.
+    fn busy(&self) -> f64 {
+        self.load * self.slo_utilisation
+    }
+
+    /// Factors on the load of the slot that ended, equally likely.
+    fn factors(&self) -> &[f64] {
+        self.ahead.map_or(&[1.0], |(ahead, _)| &ahead.factors)
+    }
 }
 
 /// How a candidate decides.
@@ -42,12 +49,12 @@ enum Way {
 
 /// A way with its pool.
 #[derive(Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     /// As people call it.
-    pub(super) label: Text,
+    pub(crate) label: Text,
     /// The reason while it leads, and while it could.
-    pub(super) sentence: Text,
-    pub(super) instead: Text,
+    pub(crate) sentence: Text,
+    pub(crate) instead: Text,
     way: Way,
     /// Reactive while there is no forecast.
     cold: Reactive,
@@ -57,22 +64,6 @@ pub(super) struct Candidate {
     pub(super) cost: f64,
     /// What a unit of load is believed to cost before anything was measured.
     pub(super) prior: f64,
-}
-
-/// All candidates; the first is the one to begin with.
-pub(super) fn candidates(models: &[&'static str]) -> Vec<Candidate> {
-    let mut all = vec![Candidate::reactive(USUAL_TARGET, USUAL_WINDOW_S)];
-    for target in TARGETS {
-        let others = WINDOWS_S
-            .iter()
-            .filter(|window_s| (target - USUAL_TARGET).abs() > 1e-9 || **window_s != USUAL_WINDOW_S);
-        all.extend(others.map(|window_s| Candidate::reactive(target, *window_s)));
-    }
-    for (model, name) in models.iter().enumerate() {
-        all.extend(BOLDNESS.map(|boldness| Candidate::plan(model, name, boldness, None)));
-        all.extend(FLOORS.map(|floor| Candidate::plan(model, name, 1.0, Some(floor))));
-    }
-    all
 }
 
 impl Candidate {
@@ -85,12 +76,15 @@ impl Candidate {
         Self { label, sentence, instead, way, cold, pool: None, last: None, cost: 0.0, prior }
     }
 
-    fn reactive(target: f64, window_s: i64) -> Self {
+    /// In proportion to the load, aiming at `target` of a worker, with so long a window before scaling in.
+    pub(crate) fn reactive(target: f64, window_s: i64) -> Self {
         let label = format!("reactive at {:.0} %, {window_s} s before scaling in", 100.0 * target);
         Self::new(label, Way::Reactive(Reactive::new(target, window_s)), PRIOR_REACTIVE)
     }
 
-    fn plan(model: usize, name: &str, boldness: f64, floor: Option<f64>) -> Self {
+    /// The cheapest plan by the model at this place, called `name`; missing capacity counts `boldness`
+    /// times its price, and `floor` is what utilisation is never above.
+    pub(crate) fn plan(model: usize, name: &str, boldness: f64, floor: Option<f64>) -> Self {
         let plain = model == 0 && (boldness - 1.0).abs() < 1e-9 && floor.is_none();
         let mut label = format!("plan by {name}");
         if (boldness - 1.0).abs() > 1e-9 {
@@ -103,8 +97,13 @@ impl Candidate {
         Self::new(label, Way::Plan { model, boldness, floor }, if plain { 1.0 } else { PRIOR_PLAN })
     }
 
+    /// The same, believed to cost so much a unit of load before anything was measured.
+    pub(crate) fn believed(self, prior: f64) -> Self {
+        Self { prior, ..self }
+    }
+
     /// How many it wants.
-    pub(super) fn desired(&self) -> u32 {
+    pub(crate) fn desired(&self) -> u32 {
         self.pool.as_ref().map_or(0, Pool::existing)
     }
 
@@ -114,8 +113,9 @@ impl Candidate {
         if let (Some(pool), Some(last)) = (&mut self.pool, self.last) {
             let slot = SignedDuration::from_secs_f64(moment.ahead.map_or(0.0, |(ahead, _)| ahead.interval_s));
             let from = moment.at.saturating_sub(slot).map_or(last, |began| began.max(last));
-            pool.pass(last, from, &[], 0.0);
-            self.cost = keep * self.cost + pool.pass(from, moment.at, moment.loads, moment.kappa);
+            pool.pass(last, from, 0.0, &[1.0], 0.0);
+            let paid = pool.pass(from, moment.at, moment.load, moment.factors(), moment.kappa);
+            self.cost = keep * self.cost + paid;
         }
         self.last = Some(moment.at);
     }
@@ -124,7 +124,7 @@ impl Candidate {
     pub(super) fn decide(&mut self, moment: &Moment, chooser: &mut Chooser, current: u32) {
         let pool = self.pool.get_or_insert_with(|| Pool::new(current));
         let before = pool.existing();
-        let (at, busy) = (moment.at, moment.busy);
+        let (at, busy) = (moment.at, moment.busy());
         let cold = self.cold.wish(at, busy, before);
         let wanted = match (&mut self.way, moment.ahead) {
             (Way::Reactive(reactive), _) => reactive.wish(at, busy, before),

@@ -22,16 +22,23 @@ impl Pool {
         self.ready + self.starting.iter().map(|(_, count)| count).sum::<u32>()
     }
 
-    /// Lets the time from `from` to `to` pass; what it costs with these equally likely loads, a
-    /// missing worker-second at `kappa`.
-    pub(super) fn pass(&mut self, from: Timestamp, to: Timestamp, loads: &[f64], kappa: f64) -> f64 {
+    /// Lets the time from `from` to `to` pass; what it costs with a load times these equally likely
+    /// factors, a missing worker-second at `kappa`.
+    pub(super) fn pass(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+        load: f64,
+        factors: &[f64],
+        kappa: f64,
+    ) -> f64 {
         let mut cost = 0.0;
         let mut at = from;
         while at < to {
             let next = self.starting.front().map_or(to, |(ready, _)| (*ready).clamp(at, to));
             let ready = f64::from(self.ready);
-            let missing = loads.iter().map(|load| (load - ready).max(0.0)).sum::<f64>();
-            let missing = missing / loads.len().max(1) as f64;
+            let missing = factors.iter().map(|factor| (factor * load - ready).max(0.0)).sum::<f64>();
+            let missing = missing / factors.len().max(1) as f64;
             cost += next.duration_since(at).as_secs_f64() * (f64::from(self.existing()) + kappa * missing);
             at = next;
             while let Some((_, count)) = self.starting.pop_front_if(|(ready, _)| *ready <= at) {
@@ -76,12 +83,12 @@ mod tests {
     #[test]
     fn it_pays_for_workers_and_for_missing_ones() {
         let mut pool = Pool::new(2);
-        let cost = pool.pass(moment(0.0), moment(10.0), &[1.0], 10.0);
+        let cost = pool.pass(moment(0.0), moment(10.0), 1.0, &[1.0], 10.0);
         assert!((cost - 20.0).abs() < 1e-9);
         pool.order(moment(10.0), 4, 5.0);
-        let cost = pool.pass(moment(10.0), moment(20.0), &[3.0], 10.0);
+        let cost = pool.pass(moment(10.0), moment(20.0), 3.0, &[1.0], 10.0);
         assert!((cost - (40.0 + 50.0)).abs() < 1e-9, "one was missing for 5 s: {cost}");
-        let cost = pool.pass(moment(20.0), moment(21.0), &[2.0, 6.0], 10.0);
+        let cost = pool.pass(moment(20.0), moment(21.0), 4.0, &[0.5, 1.5], 10.0);
         assert!((cost - (4.0 + 10.0)).abs() < 1e-9, "in half of the time two are missing");
     }
 
