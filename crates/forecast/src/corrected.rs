@@ -53,10 +53,10 @@ impl Regression {
     pub(crate) fn step(&mut self, history: &History, slot: usize) {
         self.inner.step(history, slot);
         self.stepped = slot + 1;
+        let Some(anchor) = history.latest(slot) else { return };
         let one = |&horizon: &usize| {
-            let view = View::from(history, slot)?;
             let located = self.inner.locate(history, slot, horizon)?;
-            Some(short(located.middle - view.anchor))
+            Some(short(located.middle - anchor))
         };
         if let Some(said) = self.horizons.iter().map(one).collect::<Option<Vec<f32>>>() {
             self.said.push_back((slot, said));
