@@ -79,6 +79,7 @@ impl Workers {
     }
 
     /// States one CPU reading for all of them, and finds out how many are alike.
+    #[inline]
     pub fn read_cpu(&mut self, percent: Option<f64>) {
         for worker in &mut self.each {
             worker.cpu_percent = percent;

@@ -90,6 +90,7 @@ impl<'a> World<'a> {
     }
 
     /// A step ends with this many workers ready.
+    #[inline]
     pub(super) fn end_step(&mut self, ready: u32) {
         if !self.scoring {
             return;
