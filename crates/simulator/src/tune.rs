@@ -4,14 +4,13 @@
 //! The search is by tree-structured Parzen estimators (Bergstra et al. 2011), one for each
 //! setting, as the crate `tpe` has them.
 
+mod knob;
 pub mod space;
 
 use std::time::Duration;
 
 use control::PolicyConfig;
-use rand_pcg::Pcg64;
 use serde::Serialize;
-use tpe::TpeOptimizer;
 
 use crate::bootstrap;
 use crate::bound::Bound;
@@ -24,6 +23,7 @@ use crate::scenario::{Scenario, ScenarioError};
 use crate::score::{MadeFrom, Of, Score};
 use crate::tally::Tally;
 use crate::trace::Trace;
+use knob::Knobs;
 use space::Space;
 
 /// Places tried at random before the search learns from them.
@@ -154,23 +154,12 @@ impl Tuning<'_> {
     }
 
     fn search(&self, ground: &Ground, threads: usize, done: &(dyn Fn() + Sync)) -> PolicyConfig {
-        let unit = tpe::range(0.0, 1.0).expect("0 is below 1");
-        let mut chance = Pcg64::new(u128::from(self.seed), 7);
-        let mut knobs: Vec<TpeOptimizer> =
-            self.space.knobs.iter().map(|_| TpeOptimizer::new(tpe::parzen_estimator(), unit)).collect();
-        let blank: Vec<_> = knobs.iter().map(|_| TpeOptimizer::new(tpe::parzen_estimator(), unit)).collect();
-        let mut blank = blank;
+        let mut knobs = Knobs::new(self.space.knobs.len(), self.seed);
         let mut best: Option<(f64, Vec<f64>)> = None;
         let mut tried = 0;
         while tried < self.evaluations.max(1) {
             let batch = BATCH.min(self.evaluations.max(1) - tried);
-            let places: Vec<Vec<f64>> = (0..batch)
-                .map(|_| {
-                    let from = if tried < RANDOM_FIRST { &mut blank } else { &mut knobs };
-                    let ask = |knob: &mut TpeOptimizer| knob.ask(&mut chance).unwrap_or(0.5);
-                    from.iter_mut().map(ask).collect()
-                })
-                .collect();
+            let places = knobs.ask(batch, tried < RANDOM_FIRST, threads);
             let losses = spread(&places, threads, |place| {
                 let loss = self.loss(ground, place);
                 done();
@@ -178,10 +167,7 @@ impl Tuning<'_> {
             });
             for (place, loss) in places.into_iter().zip(losses) {
                 if tried < LEARNT_MAX {
-                    for (knob, share) in knobs.iter_mut().zip(&place) {
-                        // A place that was asked for lies in the range; a loss is a number.
-                        let _ = knob.tell(*share, loss);
-                    }
+                    knobs.tell(&place, loss);
                 }
                 if best.as_ref().is_none_or(|(least, _)| loss < *least) {
                     best = Some((loss, place));
