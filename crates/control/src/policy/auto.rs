@@ -1,5 +1,5 @@
 //! Many policies decide in shadow, each for a virtual pool of its own; the one whose pool was
-//! cheapest of late acts ([`Selection`]). The first leader is reactive: whoever forecasts must earn it.
+//! cheapest of late acts (`selection`). The first leader is reactive: whoever forecasts must earn it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Workers for the load that is expected when they will be ready, once the forecast has earned it;
-//! never fewer than the last reading needs, and the reactive number ([`Fallback`]) while trust is low.
+//! never fewer than the last reading needs, and the reactive number (`fallback`) while trust is low.
 //!
 //! Two forecasts compete: the policy's own model, learnt within it, and the latest that came from
 //! beside the loop (`SlowInputs`). Each is scored when its time comes, against the naive forecast.
