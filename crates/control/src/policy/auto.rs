@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     about: "reactive and planning policies in shadow; the one that was cheapest of late acts",
     build: |config| {
         let own: Settings = super::checked(config, Settings::check)?;
-        Ok(Built::bare(Auto::new(own)))
+        Ok(Built::bare(Auto::new(&own)))
     },
 };
 
@@ -62,8 +62,6 @@ impl Settings {
 }
 
 struct Auto {
-    own: Settings,
-    bounds: (u32, u32),
     outlook: Outlook,
     selection: Selection,
     measured: Option<f64>,
@@ -86,7 +84,7 @@ fn candidates() -> Vec<Candidate> {
 }
 
 impl Auto {
-    fn new(own: Settings) -> Self {
+    fn new(own: &Settings) -> Self {
         let terms = Terms {
             models: MODELS.to_vec(),
             slo_utilisation: own.slo_utilisation,
@@ -94,11 +92,9 @@ impl Auto {
             seasons: seasons(own.season),
         };
         Self {
-            bounds: (0, u32::MAX),
             outlook: Outlook::new(terms),
-            selection: Selection::among(candidates()),
+            selection: Selection::among(candidates(), own.kappa),
             measured: None,
-            own,
         }
     }
 
@@ -165,21 +161,14 @@ impl Policy for Auto {
             _ => Vec::new(),
         };
         let ahead = ahead.as_ref().filter(|_| !needs.is_empty());
-        let moment = Moment {
-            at: seen.at,
-            load,
-            slo_utilisation: self.own.slo_utilisation,
-            start_up_s: self.outlook.start_up_s(),
-            kappa: self.own.kappa,
-            bounds: self.bounds,
-            ahead: ahead.map(|ahead| (ahead, needs.as_slice())),
-        };
+        let ahead = ahead.map(|ahead| (ahead, needs.as_slice()));
+        let moment = Moment::of(&self.outlook, seen.at, load, ahead);
         let before = self.selection.turn(&moment, seen.fleet.desired);
         self.explain(before, load)
     }
 
     fn bounds(&mut self, min: u32, max: u32) {
-        self.bounds = (min, max);
+        self.selection.bounds(min, max);
     }
 
     fn measured(&self) -> Option<Measured> {

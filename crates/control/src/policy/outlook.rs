@@ -228,6 +228,11 @@ impl Outlook {
         self.heard.as_ref().map(|heard| (heard.model.as_str(), &self.hearer))
     }
 
+    /// Highest utilisation that still meets the objective, 0 to 1.
+    pub(crate) fn slo_utilisation(&self) -> f64 {
+        self.terms.slo_utilisation
+    }
+
     /// From order to ready, as reckoned with, in seconds.
     pub(crate) fn start_up_s(&self) -> f64 {
         self.lead.start_up_s()

@@ -74,7 +74,7 @@ impl Predictive {
         Self {
             outlook: Outlook::new(terms),
             chooser: Chooser::default(),
-            fallback: Fallback::new(number::whole(own.stabilization_window.as_secs_f64())),
+            fallback: Fallback::new(number::whole(own.stabilization_window.as_secs_f64()), own.kappa),
             idle: Highest::within(SignedDuration::ZERO),
             own_gate: Gate::new(),
             heard_gate: Gate::new(),
@@ -225,15 +225,8 @@ impl Predictive {
     fn fall_back(&mut self, seen: &Observation, load: f64, ahead: Option<&Ahead>, floor: u32) -> Reactive {
         let naive = &self.outlook.seers()[NAIVE];
         let needs = ahead.filter(|_| naive.is_ready()).map(|ahead| [naive.needs(ahead)]);
-        let moment = Moment {
-            at: seen.at,
-            load,
-            slo_utilisation: self.own.slo_utilisation,
-            start_up_s: self.outlook.start_up_s(),
-            kappa: self.own.kappa,
-            bounds: (self.min, self.max),
-            ahead: ahead.zip(needs.as_ref().map(|needs| needs.as_slice())),
-        };
+        let ahead = ahead.zip(needs.as_ref().map(|needs| needs.as_slice()));
+        let moment = Moment::of(&self.outlook, seen.at, load, ahead);
         self.fallback.turn(&moment, seen.fleet.desired, floor)
     }
 
@@ -267,6 +260,7 @@ impl Policy for Predictive {
 
     fn bounds(&mut self, min: u32, max: u32) {
         (self.min, self.max) = (min, max);
+        self.fallback.bounds(min, max);
     }
 
     fn measured(&self) -> Option<Measured> {

@@ -8,6 +8,7 @@
 mod candidate;
 mod pool;
 
+use self::candidate::Stakes;
 pub(crate) use self::candidate::{Candidate, Moment};
 use super::choice::Chooser;
 
@@ -28,6 +29,7 @@ const PRIOR_S: f64 = 3_600.0;
 pub(crate) struct Selection {
     candidates: Vec<Candidate>,
     chooser: Chooser,
+    stakes: Stakes,
     leader: usize,
     /// Slots and seconds in which all could be compared, and the load of that time, fading.
     compared: u32,
@@ -38,11 +40,13 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Among `candidates`, of which the first is the one to begin with.
-    pub(crate) fn among(candidates: Vec<Candidate>) -> Self {
+    /// Among `candidates`, of which the first is the one to begin with; a missing worker-second costs
+    /// `kappa` worker-seconds.
+    pub(crate) fn among(candidates: Vec<Candidate>, kappa: f64) -> Self {
         Self {
             candidates,
             chooser: Chooser::default(),
+            stakes: Stakes { kappa, bounds: (0, u32::MAX) },
             leader: 0,
             compared: 0,
             compared_s: 0.0,
@@ -51,14 +55,19 @@ impl Selection {
         }
     }
 
+    /// Every pool keeps to these.
+    pub(crate) fn bounds(&mut self, min: u32, max: u32) {
+        self.stakes.bounds = (min, max);
+    }
+
     /// Lets every candidate's pool go on to this turn, at which there are `current` workers in truth;
     /// if another takes over, the one before it.
     pub(crate) fn turn(&mut self, moment: &Moment, current: u32) -> Option<usize> {
         let interval_s = moment.ahead.map_or(0.0, |(ahead, _)| ahead.interval_s);
         let keep = 0.5_f64.powf(interval_s / HALF_LIFE_S);
         for candidate in &mut self.candidates {
-            candidate.pass(moment, keep);
-            candidate.decide(moment, &mut self.chooser, current);
+            candidate.pass(moment, self.stakes, keep);
+            candidate.decide(moment, self.stakes, &mut self.chooser, current);
         }
         if moment.ahead.is_some() {
             self.compared += 1;

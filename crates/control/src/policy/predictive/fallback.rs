@@ -24,11 +24,17 @@ pub(super) struct Reactive {
 }
 
 impl Fallback {
-    /// Kubernetes' rule waits `window_s` before it scales in.
-    pub(super) fn new(window_s: i64) -> Self {
+    /// Kubernetes' rule waits `window_s` before it scales in; a missing worker-second costs `kappa`.
+    pub(super) fn new(window_s: i64, kappa: f64) -> Self {
         let rule = Candidate::reactive(USUAL_TARGET, window_s);
         let plan = Candidate::plan(0, "naive", 1.0, None);
-        Self { selection: Selection::among([rule, plan].map(|one| one.believed(PRIOR)).into()) }
+        let both = [rule, plan].map(|one| one.believed(PRIOR));
+        Self { selection: Selection::among(both.into(), kappa) }
+    }
+
+    /// Both keep to these.
+    pub(super) fn bounds(&mut self, min: u32, max: u32) {
+        self.selection.bounds(min, max);
     }
 
     /// One turn, with the needs by the naive forecast as those of the only model; never fewer than `floor`.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::pool::Pool;
 use crate::decision::Text;
 use crate::policy::choice::{Chooser, Prices};
-use crate::policy::outlook::{Ahead, Needs};
+use crate::policy::outlook::{Ahead, Needs, Outlook};
 use crate::policy::reactive::Reactive;
 
 /// What a candidate may know at one turn.
@@ -17,15 +17,31 @@ pub(crate) struct Moment<'a> {
     pub(crate) slo_utilisation: f64,
     /// From order to ready.
     pub(crate) start_up_s: f64,
-    /// Price of a worker-second of missing capacity, in worker-seconds.
-    pub(crate) kappa: f64,
-    /// Minimum and maximum.
-    pub(crate) bounds: (u32, u32),
     /// What lies ahead, and the needs by each model, once all know enough.
     pub(crate) ahead: Option<(&'a Ahead, &'a [Needs])>,
 }
 
-impl Moment<'_> {
+/// What is at stake, the same for all and at every turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stakes {
+    /// Price of a worker-second of missing capacity, in worker-seconds.
+    pub(super) kappa: f64,
+    /// Minimum and maximum.
+    pub(super) bounds: (u32, u32),
+}
+
+impl<'a> Moment<'a> {
+    /// What `outlook` knows at `at`, with this load.
+    pub(crate) fn of(
+        outlook: &Outlook,
+        at: Timestamp,
+        load: f64,
+        ahead: Option<(&'a Ahead, &'a [Needs])>,
+    ) -> Self {
+        let (slo_utilisation, start_up_s) = (outlook.slo_utilisation(), outlook.start_up_s());
+        Self { at, load, slo_utilisation, start_up_s, ahead }
+    }
+
     /// Workers at 100 % that the load needs.
     fn busy(&self) -> f64 {
         self.load * self.slo_utilisation
@@ -109,19 +125,19 @@ impl Candidate {
 
     /// Lets the time since the last turn pass, and pays for the slot that ends now. What an outage of
     /// the metrics before it would have cost nobody measured, so nobody pays for it.
-    pub(super) fn pass(&mut self, moment: &Moment, keep: f64) {
+    pub(super) fn pass(&mut self, moment: &Moment, stakes: Stakes, keep: f64) {
         if let (Some(pool), Some(last)) = (&mut self.pool, self.last) {
             let slot = SignedDuration::from_secs_f64(moment.ahead.map_or(0.0, |(ahead, _)| ahead.interval_s));
             let from = moment.at.saturating_sub(slot).map_or(last, |began| began.max(last));
             pool.pass(last, from, 0.0, &[1.0], 0.0);
-            let paid = pool.pass(from, moment.at, moment.load, moment.factors(), moment.kappa);
+            let paid = pool.pass(from, moment.at, moment.load, moment.factors(), stakes.kappa);
             self.cost = keep * self.cost + paid;
         }
         self.last = Some(moment.at);
     }
 
     /// Says how many there should be, and orders them; the first pool is the real one.
-    pub(super) fn decide(&mut self, moment: &Moment, chooser: &mut Chooser, current: u32) {
+    pub(super) fn decide(&mut self, moment: &Moment, stakes: Stakes, chooser: &mut Chooser, current: u32) {
         let pool = self.pool.get_or_insert_with(|| Pool::new(current));
         let before = pool.existing();
         let (at, busy) = (moment.at, moment.busy());
@@ -129,13 +145,13 @@ impl Candidate {
         let wanted = match (&mut self.way, moment.ahead) {
             (Way::Reactive(reactive), _) => reactive.wish(at, busy, before),
             (Way::Plan { model, boldness, floor }, Some((ahead, needs))) => {
-                let prices = Prices { kappa: *boldness * moment.kappa };
+                let prices = Prices { kappa: *boldness * stakes.kappa };
                 let planned = chooser.choose(before, ahead, &needs[*model], prices);
                 planned.max(floor.as_mut().map_or(0, |floor| floor.wish(at, busy, before)))
             }
             (Way::Plan { .. }, None) => cold,
         };
-        let (min, max) = moment.bounds;
+        let (min, max) = stakes.bounds;
         pool.order(at, wanted.clamp(min, max.max(min)), moment.start_up_s);
     }
 }
