@@ -32,6 +32,24 @@ async fn the_page_holds_everything_that_was_simulated() {
 }
 
 #[tokio::test]
+async fn what_one_policy_has_and_another_has_not_is_an_empty_field() {
+    let bench = bench_with_trace().await;
+    let words = ["simulate", "--trace", "load.csv", "--policies", "hpa,best_static,optimal", "-o"];
+    let csv = bench.finish([&words[..], &["csv"]].concat()).await.well();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|title| *title == name).unwrap();
+    let json = bench.finish([&words[..], &["json"]].concat()).await.json();
+    for (row, score) in rows[1..].iter().zip(json.as_array().unwrap()) {
+        assert_eq!(row.len(), rows[0].len(), "{csv}");
+        assert_eq!(row[column("policy")], score["policy"]);
+        assert_eq!(row[column("chosen")], score["chosen"].as_str().unwrap_or_default(), "{csv}");
+        assert_eq!(row[column("config_hash")], score["config_hash"], "{csv}");
+    }
+    let table = bench.finish(words[..5].to_vec()).await.well();
+    assert!(table.contains("best_static is static:"), "{table}");
+}
+
+#[tokio::test]
 async fn settings_are_searched_under_an_objective() {
     let bench = bench_with_trace().await;
     let words = ["tune", "--trace", "load.csv", "--slo", "late<2%", "--evaluations", "24", "-o", "json"];

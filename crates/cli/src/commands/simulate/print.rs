@@ -1,40 +1,34 @@
 //! Scores as a table for people and as CSV for other programs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use simulator::Score;
 use simulator::price::Money;
 use simulator::tally::LateScaleOut;
 
 use crate::output;
 
+const TITLES: [&str; 11] = [
+    "policy", "cost/opt", "waste", "late", "churn", "late req", "violated", "p99 s", "outs", "ins", "flaps/h",
+];
+
 /// One line a score, and the geometric mean of each policy where there are several traces.
 pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
-    let policy_width = widest(scores.iter().map(|score| score.policy.as_str()), "policy");
-    output::line(&format!(
-        "{:policy_width$} cost/opt waste  late churn late req violated p99 s outs  ins flaps/h",
-        "policy"
-    ));
+    let rows: Vec<_> = scores.iter().map(cells).collect();
+    let widths: Vec<usize> = (0..TITLES.len())
+        .map(|column| widest(rows.iter().map(|row| row[column].as_str()), TITLES[column]))
+        .collect();
+    output::line(&aligned(&TITLES, &widths));
     let mut before = None;
-    for score in scores {
+    for (score, row) in scores.iter().zip(&rows) {
         heading(&mut before, score);
-        let parts = score.cost_parts;
-        output::line(&format!(
-            "{:policy_width$} {:8.3} {:5.3} {:5.3} {:5.3} {:7.3}% {:7.2}% {:>5} {:4} {:4} {:7.2}",
-            score.policy,
-            score.cost_ratio,
-            parts.waste,
-            parts.lateness,
-            parts.churn,
-            100.0 * score.late_request_share,
-            100.0 * score.violation_time_share,
-            score.p99_s.map_or("-".to_owned(), |p99| format!("{p99:.2}")),
-            score.scale_outs,
-            score.scale_ins,
-            score.flaps_per_hour,
-        ));
+        output::line(&aligned(row, &widths));
     }
+    let policy_width = widths[0];
     output::line("");
     output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best possible;");
     output::line("waste, late and churn are parts of it; violated: time with more load than workers for it");
+    hindsight(scores);
     money(scores, policy_width);
     if ledger {
         lateness(scores, policy_width);
@@ -44,12 +38,51 @@ pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
     }
 }
 
+/// What stands under each of [`TITLES`].
+fn cells(score: &Score) -> [String; TITLES.len()] {
+    let parts = score.cost_parts;
+    [
+        score.policy.clone(),
+        format!("{:.3}", score.cost_ratio),
+        format!("{:.3}", parts.waste),
+        format!("{:.3}", parts.lateness),
+        format!("{:.3}", parts.churn),
+        format!("{:.3}%", 100.0 * score.late_request_share),
+        format!("{:.2}%", 100.0 * score.violation_time_share),
+        score.p99_s.map_or("-".to_owned(), |p99| format!("{p99:.2}")),
+        score.scale_outs.to_string(),
+        score.scale_ins.to_string(),
+        format!("{:.2}", score.flaps_per_hour),
+    ]
+}
+
+/// The first cell to the left, numbers to the right.
+fn aligned(cells: &[impl AsRef<str>], widths: &[usize]) -> String {
+    let mut columns = cells.iter().zip(widths);
+    let first = columns.next().map_or(String::new(), |(cell, width)| format!("{:width$}", cell.as_ref()));
+    columns.fold(first, |line, (cell, width)| format!("{line} {:>width$}", cell.as_ref()))
+}
+
 /// Says which trace and start-up delay the rows below it belong to, where that changes: with both in
 /// every row, a table would not fit a terminal.
 fn heading<'a>(before: &mut Option<(&'a str, u64)>, score: &'a Score) {
     let now = (score.trace.as_str(), score.start_up_s.to_bits());
     if before.replace(now) != Some(now) {
         output::line(&format!("{}, start-up {}:", score.trace, seconds(score.start_up_s)));
+    }
+}
+
+/// What the yardsticks that know the load took.
+fn hindsight(scores: &[Score]) {
+    let mut chosen = scores.iter().filter_map(|score| Some((score, score.chosen.as_deref()?))).peekable();
+    if chosen.peek().is_some() {
+        output::line("");
+        output::line("in hindsight:");
+    }
+    let mut before = None;
+    for (score, chosen) in chosen {
+        heading(&mut before, score);
+        output::line(&format!("  {} is {chosen}", score.policy));
     }
 }
 
@@ -182,38 +215,42 @@ const FIRST: [&str; 17] = [
     "tau_over",
 ];
 
-/// The fields of a score, nested ones joined by dots; the first row names them.
+/// The fields of a score, nested ones joined by dots; the first row names them. What one score has and
+/// another has not is an empty field there.
 pub(super) fn csv(scores: &[Score]) -> anyhow::Result<()> {
-    for (at, score) in scores.iter().enumerate() {
-        let mut fields = Vec::new();
+    let mut rows: Vec<BTreeMap<String, String>> = Vec::new();
+    for score in scores {
+        let mut fields = BTreeMap::new();
         flatten(&serde_json::to_value(score)?, String::new(), &mut fields);
-        fields.sort_by_key(|(name, _)| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
-        if at == 0 {
-            let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-            output::line(&names.join(","));
-        }
-        let values: Vec<&str> = fields.iter().map(|(_, value)| value.as_str()).collect();
-        if !output::line(&values.join(",")) {
-            break;
-        }
+        rows.push(fields);
+    }
+    let known: BTreeSet<&str> = rows.iter().flat_map(|row| row.keys().map(String::as_str)).collect();
+    let others = known.iter().filter(|name| !FIRST.contains(name));
+    let names: Vec<&str> = FIRST.iter().filter(|name| known.contains(*name)).chain(others).copied().collect();
+    let mut open = output::line(&names.join(","));
+    for row in &rows {
+        let values: Vec<&str> = names.iter().map(|name| row.get(*name).map_or("", String::as_str)).collect();
+        open = open && output::line(&values.join(","));
     }
     Ok(())
 }
 
-fn flatten(value: &serde_json::Value, name: String, into: &mut Vec<(String, String)>) {
-    match value {
+fn flatten(value: &serde_json::Value, name: String, into: &mut BTreeMap<String, String>) {
+    let text = match value {
         serde_json::Value::Object(fields) => {
             for (key, field) in fields {
                 let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
                 flatten(field, name, into);
             }
+            return;
         }
         // A list is no column: JSON has it.
-        serde_json::Value::Array(_) => {}
-        serde_json::Value::Null => into.push((name, String::new())),
-        serde_json::Value::String(text) => into.push((name, quoted(text))),
-        other => into.push((name, other.to_string())),
-    }
+        serde_json::Value::Array(_) => return,
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => quoted(text),
+        other => other.to_string(),
+    };
+    into.insert(name, text);
 }
 
 /// A field as RFC 4180 wants it.
