@@ -203,7 +203,7 @@ impl Contest<'_> {
         let optimum_curve =
             self.columns.and_then(|_| fluid::run(&load, &scenario, Driver::Plan(&optimum.plan), None).curve);
         let hpa_tuned =
-            wants(&ContestantKind::HpaTuned).then(|| tune::hpa_in_hindsight(&load, &scenario)).flatten();
+            wants(&ContestantKind::HpaTuned).then(|| tune::hindsight::hpa(&load, &scenario)).flatten();
         let trace_hash = trace.fingerprint();
         Ok(Field {
             trace_hash,

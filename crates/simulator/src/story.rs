@@ -60,7 +60,7 @@ fn run(name: &str, file: &ScenarioFile, case: &Case, contestant: &Contestant) ->
         ContestantKind::Static(workers) => Driver::Static(*workers),
         ContestantKind::BestStatic => Driver::Static(best),
         ContestantKind::HpaTuned => {
-            let config = crate::tune::hpa_in_hindsight(&load, scenario)
+            let config = crate::tune::hindsight::hpa(&load, scenario)
                 .ok_or_else(|| control::ConfigError::UnknownPolicy("hpa".to_owned()))?;
             Driver::Controller(Box::new(fluid::controller(config, scenario)?))
         }

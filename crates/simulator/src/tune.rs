@@ -4,10 +4,9 @@
 //! The search is by tree-structured Parzen estimators (Bergstra et al. 2011), one for each
 //! setting, as the crate `tpe` has them.
 
+pub(crate) mod hindsight;
 mod knob;
 pub mod space;
-
-use std::time::Duration;
 
 use control::PolicyConfig;
 use serde::Serialize;
@@ -262,32 +261,6 @@ fn verdict(bound: &Bound, score: &Score) -> Verdict {
     Verdict { bound: bound.text.clone(), value: bound.value(score), holds: bound.holds(score), sure }
 }
 
-/// The settings that make an HPA cheapest on this load, tried one by one: what a team could have
-/// known afterwards. Two dozen pairs of target and stabilization window.
-pub(crate) fn hpa_in_hindsight(load: &Load, scenario: &Scenario) -> Option<PolicyConfig> {
-    const TARGETS: [u32; 6] = [40, 50, 60, 70, 80, 90];
-    const WINDOWS: [Duration; 4] =
-        [Duration::ZERO, Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
-    let mut best: Option<(f64, PolicyConfig)> = None;
-    for target in TARGETS {
-        for window in WINDOWS {
-            let settings = serde_json::json!({
-                "target": target,
-                "behavior": {"scale_down": {"stabilization_window_seconds": window.as_secs()}},
-            });
-            let settings = settings.as_object().cloned().unwrap_or_default();
-            let config = PolicyConfig { name: "hpa".to_owned(), settings };
-            let controller = fluid::controller(config.clone(), scenario).ok()?;
-            let tally = fluid::run(load, scenario, Driver::Controller(Box::new(controller)), None);
-            let cost = tally.cost(scenario.kappa);
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, config));
-            }
-        }
-    }
-    best.map(|(_, config)| config)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,18 +294,5 @@ mod tests {
         let again = tuning.run(1, &|| ()).unwrap();
         let text = |found: &Tuned| serde_json::to_string(found).unwrap();
         assert_eq!(text(&found), text(&again), "on one thread or several");
-    }
-
-    #[test]
-    fn in_hindsight_an_hpa_is_at_least_as_good_as_its_defaults() {
-        let (trace, scenario) = (wave(), Scenario::default());
-        let load = Load::new(&trace, &scenario).unwrap();
-        let cost = |config: PolicyConfig| {
-            let controller = fluid::controller(config, &scenario).unwrap();
-            fluid::run(&load, &scenario, Driver::Controller(Box::new(controller)), None).cost(10.0)
-        };
-        let tuned = hpa_in_hindsight(&load, &scenario).unwrap();
-        let default = PolicyConfig { name: "hpa".to_owned(), settings: serde_json::Map::new() };
-        assert!(cost(tuned) <= cost(default));
     }
 }
