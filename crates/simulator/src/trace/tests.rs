@@ -43,7 +43,7 @@ fn what_is_no_trace_is_refused_with_its_line() {
         ("time_s,value\n0,x\n1,y\n", "no usable row in it; line 2: `x` is no number"),
         ("time_s,value\n0,1\n1,y\n2,y\n", "2 of 3 rows cannot be used; line 3"),
         ("time_s,value\n5,1\n", "one point in time"),
-        ("time_s,value\n0,1\n60,1\n120.037,1\n", "line 4: its time is on no grid"),
+        ("time_s,value\n0,1\n60,1\n150.037,1\n", "line 4: its time is on no grid"),
         ("{\"Datapoints\": 3}", "no answer of CloudWatch"),
         ("{\"status\":\"error\",\"error\":\"parse error\",\"x\":\"resultType\"}", "no answer"),
     ] {
@@ -64,6 +64,26 @@ fn dates_repeats_and_disorder_are_settled() {
     assert_eq!(trace.values, [Some(1.0), Some(2.0)]);
     assert_eq!((trace.hygiene.repeated, trace.hygiene.unsorted), (1, 1));
     assert_eq!(trace.start.unwrap().to_string(), "2014-02-14T14:27:00Z");
+}
+
+/// Found by a tester: a second of jitter made 60 buckets of each, 59 of them gaps.
+#[test]
+fn clocks_that_wander_are_on_the_grid_that_was_meant() {
+    let rows = |stray: &str| {
+        let row =
+            |at: u64| format!("{},{}\n", at * 60 + [0, 1, 0, 2, 1][usize::try_from(at % 5).unwrap()], at + 1);
+        format!("time_s,value\n{}{stray}", (0..300).filter(|at| at % 70 != 69).map(row).collect::<String>())
+    };
+    let trace = read(&rows("")).unwrap();
+    assert_eq!((trace.bucket, trace.values.len(), trace.hygiene.gaps), (Duration::from_secs(60), 300, 4));
+    assert_eq!(trace.values[..3], [Some(1.0), Some(2.0), Some(3.0)]);
+    assert!(trace.hygiene.notes[0].contains("lie beside a grid of 60 s"), "{:?}", trace.hygiene.notes);
+    let trace = read(&rows("18030,7\n")).unwrap();
+    assert_eq!((trace.values.len(), trace.hygiene.broken_total), (300, 1));
+    assert_eq!(trace.hygiene.broken[0].because, "its time lies between two buckets");
+    // Readings now and then are no jitter.
+    let trace = read("time_s,value\n0,1\n120,1\n180,1\n900,2\n1500,1\n1560,4\n").unwrap();
+    assert_eq!((trace.bucket, trace.values.len(), trace.hygiene.gaps), (Duration::from_secs(60), 27, 21));
 }
 
 #[test]
