@@ -78,6 +78,11 @@ impl Station {
         before.total_cmp(&share).is_ne()
     }
 
+    /// Which share of the processor it is allowed.
+    pub(super) fn allowed(&self) -> f64 {
+        self.allowed
+    }
+
     /// Takes a request that needs so much service.
     pub(super) fn enter(&mut self, now_ns: u64, ticket: usize, service_s: f64) {
         self.advance(now_ns);

@@ -148,3 +148,35 @@ fn a_seed_means_the_same_run() {
     assert_eq!(of(3), of(3));
     assert_ne!(of(3), of(4));
 }
+
+#[test]
+fn faults_that_make_no_sense_are_refused() {
+    let scenario = scenario();
+    let load = load(1.0, 3_600, &scenario);
+    let none = Faults::default();
+    let wrong = [
+        (Faults { crashes_per_hour: f64::NAN, ..none.clone() }, "crashes must be 0 to 3600"),
+        (Faults { hangs_per_hour: f64::INFINITY, ..none.clone() }, "hangs must be"),
+        (Faults { interruptions_per_hour: -3.0, ..none.clone() }, "interruptions must be"),
+        (Faults { metric_loss: 2.0, ..none.clone() }, "metric_loss must be a share"),
+        (Faults { warm_up: Duration::from_secs(9), ..none.clone() }, "warm_up_speed must be above 0"),
+        (Faults { regions: 4_000_000_000, ..none.clone() }, "4000000000 regions are more"),
+        (Faults { region_losses: vec![Duration::from_secs(7_200)], ..none }, "a region is lost at 7200s"),
+    ];
+    for (faults, said) in wrong {
+        let des = Des { faults, ..Des::default() };
+        let refused = run(&load, &scenario, &des, Driver::Static(1), None).unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+}
+
+/// A worker that may use a fifth of a processor carries a fifth, and is paid for whole.
+#[test]
+fn throttled_workers_carry_what_they_are_allowed() {
+    let scenario = scenario();
+    let load = load(1.0, 36_000, &scenario);
+    let des = Des { credits: Some(Credits { baseline: 0.2, launch_s: 0.0 }), ..Des::default() };
+    let tally = run(&load, &scenario, &des, Driver::Static(3), None).unwrap().tally;
+    assert!((tally.late / tally.load - 0.4).abs() < 0.01, "{} of {}", tally.late, tally.load);
+    assert!((tally.billed - 3.0 * tally.scored_s).abs() < 1.0);
+}

@@ -12,7 +12,8 @@ pub(super) struct Books<'a> {
     load: &'a Load,
     pub(super) tally: Tally,
     since_ms: u64,
-    ready: u32,
+    /// Workers ready, each as far as it is allowed to work.
+    ready: f64,
     existing: u32,
     demand_min: f64,
 }
@@ -22,22 +23,22 @@ impl<'a> Books<'a> {
         let demand_min = f64::from(scenario.min.max(1));
         let mut tally = Tally::of(load, scenario);
         tally.warm_up_ms = warm_up_ms;
-        Self { load, tally, since_ms: 0, ready: 0, existing: 0, demand_min }
+        Self { load, tally, since_ms: 0, ready: 0.0, existing: 0, demand_min }
     }
 
-    /// From now on there are so many.
-    pub(super) fn supply(&mut self, now_ms: u64, status: &FleetStatus) {
+    /// From now on there are so many, and those ready carry as much as `ready` unthrottled ones.
+    pub(super) fn supply(&mut self, now_ms: u64, status: &FleetStatus, ready: f64) {
         let existing = status.starting + status.ready + status.unhealthy + status.draining;
-        if (self.ready, self.existing) != (status.ready, existing) {
+        if self.ready.total_cmp(&ready).is_ne() || self.existing != existing {
             self.bring_up_to(now_ms);
-            (self.ready, self.existing) = (status.ready, existing);
+            (self.ready, self.existing) = (ready, existing);
         }
     }
 
     fn bring_up_to(&mut self, now_ms: u64) {
         let mut at_ms = self.since_ms.max(self.load.scored_from_ms());
         self.since_ms = self.since_ms.max(now_ms);
-        let (ready, existing) = (f64::from(self.ready), f64::from(self.existing));
+        let (ready, existing) = (self.ready, f64::from(self.existing));
         if at_ms >= now_ms {
             return;
         }

@@ -48,7 +48,19 @@ impl Site<'_> {
         self.fleet_wake_ns =
             wake.map_or(NEVER, |at| u64::try_from(at).unwrap_or(self.now_ns)).max(self.now_ns);
         self.look_ahead();
-        self.books.supply(self.now_ns / 1_000_000, &self.fleet.status());
+        self.enter_supply();
+    }
+
+    /// Enters in the books who is there. A throttled worker carries what it is allowed, and is paid for
+    /// whole.
+    fn enter_supply(&mut self) {
+        let status = self.fleet.status();
+        let mut ready = f64::from(status.ready);
+        if self.des.credits.is_some() {
+            let at_work = self.stations.iter().filter(|seat| seat.routed);
+            ready = ready.min(at_work.map(|seat| seat.station.allowed()).sum());
+        }
+        self.books.supply(self.now_ns / 1_000_000, &status, ready);
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -207,6 +219,7 @@ impl Site<'_> {
         let allowed = account.settle(now_ns, station.busy_s(now_ns));
         if station.allow(now_ns, allowed) {
             self.completions.set(place(id), station.next_ns());
+            self.enter_supply();
         }
         self.put(now_ns + LOOK_EVERY_NS, What::Settled(id));
     }
