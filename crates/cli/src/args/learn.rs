@@ -38,7 +38,7 @@ pub(crate) struct TrainRlArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// How often it passes over the part that it learns from
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub(crate) episodes: u32,
     /// Share of the scored time that it learns from; it is judged on the rest
     #[arg(long, default_value = "70%", value_parser = parse::share, value_name = "SHARE")]

@@ -17,6 +17,10 @@ pub(crate) fn run(args: &TrainRlArgs) -> anyhow::Result<()> {
     let trace = read(&args.trace, &args.scenario, false)?;
     let scenario = scenario(&args.scenario);
     let load = Load::new(&trace, &scenario).hint("`autoscale train-rl --help` lists each setting")?;
+    if !(args.seen > 0.0 && args.seen < 1.0) {
+        let because = format!("the part to learn from must be above 0 and below 1, not {}", args.seen);
+        return Err(anyhow::anyhow!(because)).hint("as in --seen 70%: it is judged on the rest");
+    }
     let episodes = args.episodes;
     let progress = Progress::new(usize::try_from(episodes).unwrap_or(usize::MAX), false);
     let seen = load.until(args.seen);
@@ -54,9 +58,13 @@ pub(crate) fn run(args: &TrainRlArgs) -> anyhow::Result<()> {
             output::line(&format!(
                 "on the part it has not seen: rl {ours:.3} × the optimum, hpa {theirs:.3} ×"
             ));
-            if let Some(path) = &args.out {
-                output::line(&format!("simulate with --policies {}", path.display()));
+            if ours > theirs {
+                output::line("that is worse than the HPA: more --episodes, or a longer trace");
             }
+            match &args.out {
+                Some(path) => output::line(&format!("simulate with --policies {}", path.display())),
+                None => output::line("nothing is kept: --out FILE writes what was learnt as a policy"),
+            };
         }
     }
     Ok(())

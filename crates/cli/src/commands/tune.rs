@@ -80,6 +80,9 @@ fn table(found: &Tuned) {
             interval.low, interval.high
         ));
     }
+    if found.objective.is_empty() && found.held_out.cost_ratio > found.held_out_default.cost_ratio {
+        output::line("  there the defaults are cheaper: what paid on the searched part does not last");
+    }
     for verdict in &found.objective {
         let sure =
             verdict.sure.map_or(String::new(), |sure| format!(", in {:.0} % of redrawn parts", 100.0 * sure));
