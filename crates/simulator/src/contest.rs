@@ -150,8 +150,10 @@ impl Contest<'_> {
     pub fn run(&self, threads: usize, done: &(dyn Fn() + Sync)) -> Result<Vec<Score>, ContestError> {
         self.scenario.check()?;
         for contestant in self.contestants {
-            if let ContestantKind::Policy(policy) = &contestant.kind {
-                fluid::controller(policy.clone(), self.scenario)?;
+            match &contestant.kind {
+                ContestantKind::Policy(policy) => drop(fluid::controller(policy.clone(), self.scenario)?),
+                ContestantKind::Static(workers) => drop(self.scenario.constant(*workers)?),
+                _ => {}
             }
         }
         let grounds: Vec<(&Trace, Duration)> = self

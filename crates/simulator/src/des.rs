@@ -79,6 +79,55 @@ impl Default for Des {
     }
 }
 
+impl Des {
+    /// Refuses values that make no sense.
+    fn check(&self, load: &Load, scenario: &Scenario) -> Result<(), ScenarioError> {
+        let faults = &self.faults;
+        let rates = [
+            ("crashes", faults.crashes_per_hour),
+            ("hangs", faults.hangs_per_hour),
+            ("interruptions", faults.interruptions_per_hour),
+        ];
+        for (name, per_hour) in rates {
+            if !(0.0..=PER_HOUR_MAX).contains(&per_hour) {
+                let because = format!("{name} must be 0 to {PER_HOUR_MAX} an hour, not {per_hour}");
+                return Err(ScenarioError::new(because));
+            }
+        }
+        if !(0.0..=1.0).contains(&faults.metric_loss) {
+            let because = format!("metric_loss must be a share from 0 to 1, not {}", faults.metric_loss);
+            return Err(ScenarioError::new(because));
+        }
+        if !(faults.warm_up.is_zero() || (faults.warm_up_speed > 0.0 && faults.warm_up_speed <= 1.0)) {
+            let because =
+                format!("warm_up_speed must be above 0 and at most 1, not {}", faults.warm_up_speed);
+            return Err(ScenarioError::new(because));
+        }
+        if faults.regions > WORKERS_MAX {
+            let because = format!("{} regions are more than workers can be ({WORKERS_MAX})", faults.regions);
+            return Err(ScenarioError::new(because));
+        }
+        if let Some(late) = faults.region_losses.iter().find(|at| **at >= load.length()) {
+            let because =
+                format!("a region is lost at {late:?}, but the load ends after {:?}", load.length());
+            return Err(ScenarioError::new(because));
+        }
+        let most = load.most_workers(scenario).max(scenario.min);
+        if most > WORKERS_MAX {
+            let because = format!(
+                "{most} workers are too many for single requests (at most {WORKERS_MAX}): use the fluid engine"
+            );
+            return Err(ScenarioError::new(because));
+        }
+        Ok(())
+    }
+}
+
+/// Workers that the live system's fleet knows at most.
+const WORKERS_MAX: u32 = control::fleet::WORKERS_MAX;
+/// Mishaps of a worker an hour: one a second.
+const PER_HOUR_MAX: f64 = 3_600.0;
+
 /// What became of the requests of the scored time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Requests {

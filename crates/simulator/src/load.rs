@@ -1,6 +1,6 @@
 //! A trace as a simulation sees it: load in workers, cut into steps between decisions.
 
-use crate::number::{count, index, seconds, workers_for};
+use crate::number::{WORKERS_MAX, count, index, seconds, workers_for};
 use crate::scenario::{Scenario, ScenarioError, Size};
 use crate::trace::{Kind, Trace};
 
@@ -9,6 +9,9 @@ use crate::trace::{Kind, Trace};
 const PEAK_QUANTILE: f64 = 0.999;
 /// The longest part at the start of a trace that is simulated but not scored.
 const WARM_UP_MAX_MS: u64 = 86_400_000;
+/// Decisions that a simulation takes at most, ten years of one every 15 s: what a schedule needs to
+/// remember of each is the most memory of all.
+const STEPS_MAX: u64 = 21_024_000;
 /// Share of a trace that is simulated but not scored, at its start.
 const WARM_UP_SHARE: f64 = 0.3;
 
@@ -49,9 +52,17 @@ impl Load {
         if bucket_ms == 0 {
             return Err(wrong("compressed this much, a bucket is shorter than a millisecond"));
         }
+        let length_ms = bucket_ms.saturating_mul(trace.values.len() as u64);
+        let step_ms = u64::try_from(scenario.decide_every.as_millis()).unwrap_or(u64::MAX);
+        let steps = length_ms.div_ceil(step_ms);
+        if steps > STEPS_MAX {
+            return Err(wrong(&format!(
+                "{steps} decisions are too many to simulate (at most {STEPS_MAX}): a longer decide_every"
+            )));
+        }
+        let high = quantile(&trace.values, PEAK_QUANTILE).filter(|high| *high > 0.0);
         let factor = match scenario.size {
             Size::PeakWorkers(peak) => {
-                let high = quantile(&trace.values, PEAK_QUANTILE).filter(|high| *high > 0.0);
                 peak / high.ok_or_else(|| wrong("there is no load in it that could be scaled"))?
             }
             Size::WorkerRate(rate) => {
@@ -59,13 +70,17 @@ impl Load {
                 per_second * scenario.compress / (rate * scenario.slo_utilisation)
             }
         };
+        let most = factor * high.unwrap_or(0.0);
+        if most > f64::from(WORKERS_MAX) {
+            return Err(wrong(&format!(
+                "its peak needs {most:.0} workers, too many to simulate (at most {WORKERS_MAX})"
+            )));
+        }
         // The inverse of the scaling, for requests that come as recorded.
         let per_second =
             if trace.kind == Kind::Rate { scenario.compress } else { scenario.compress / bucket_s };
         let workers: Vec<f64> =
             trace.values.iter().map(|value| value.map_or(f64::NAN, |value| value * factor)).collect();
-        let length_ms = bucket_ms * workers.len() as u64;
-        let step_ms = u64::try_from(scenario.decide_every.as_millis()).unwrap_or(u64::MAX);
         let warm_up_ms = count(length_ms as f64 * WARM_UP_SHARE).min(WARM_UP_MAX_MS).min(length_ms / 2);
         Ok(Self {
             name: trace.name.clone(),
@@ -74,7 +89,7 @@ impl Load {
             bucket_ms,
             workers,
             step_ms,
-            steps: index(length_ms.div_ceil(step_ms)),
+            steps: index(steps),
             scored_from: index(warm_up_ms / step_ms),
             columns: None,
         })

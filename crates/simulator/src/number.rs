@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Largest number of workers that a simulation may ask for; beyond it memory, not the answer,
-/// would be the limit.
-pub(crate) const WORKERS_MAX: u32 = 100_000;
+/// Largest number of workers that a simulation knows: each costs time at every turn, and with more a run
+/// would not end.
+pub(crate) const WORKERS_MAX: u32 = 10_000;
 
 /// A load that passes a whole number by less than this, in workers, only does so by rounding.
 pub(crate) const ROUNDING: f64 = 1e-9;

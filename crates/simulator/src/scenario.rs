@@ -5,6 +5,7 @@ pub mod file;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::number::WORKERS_MAX;
 use crate::outage::Outage;
 use crate::price::Prices;
 
@@ -83,35 +84,58 @@ impl ScenarioError {
     }
 }
 
+/// The dearest that missing capacity may be: beyond, costs lose their digits.
+const KAPPA_MAX: f64 = 1e9;
+
+fn positive(name: &str, value: f64) -> Result<(), ScenarioError> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(ScenarioError(format!("{name} must be above 0, not {value}")))
+}
+
 impl Scenario {
     /// Refuses values that make no sense, alone or together.
     pub fn check(&self) -> Result<(), ScenarioError> {
-        let positive = |name: &str, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                return Ok(());
-            }
-            Err(ScenarioError(format!("{name} must be above 0, not {value}")))
-        };
         match self.size {
-            Size::PeakWorkers(workers) => positive("peak workers", workers)?,
-            Size::WorkerRate(rate) => positive("worker rate", rate)?,
+            Size::PeakWorkers(workers) => positive("peak_workers", workers)?,
+            Size::WorkerRate(rate) => positive("worker_rate", rate)?,
         }
         positive("compress", self.compress)?;
         positive("kappa", self.kappa)?;
-        positive("service time", self.service_time.as_secs_f64())?;
+        positive("service_time", self.service_time.as_secs_f64())?;
         if !(self.slo_utilisation > 0.0 && self.slo_utilisation <= 1.0) {
             let value = self.slo_utilisation;
-            return Err(ScenarioError(format!("slo utilisation must be above 0 and at most 1, not {value}")));
+            return Err(ScenarioError(format!("slo_utilisation must be above 0 and at most 1, not {value}")));
+        }
+        if self.kappa > KAPPA_MAX {
+            return Err(ScenarioError(format!("kappa must be at most {KAPPA_MAX:e}, not {:e}", self.kappa)));
         }
         if self.decide_every < Duration::from_millis(10) {
-            return Err(ScenarioError("decide every must be at least 10ms".to_owned()));
+            return Err(ScenarioError("decide_every must be at least 10ms".to_owned()));
         }
         if let Some(max) = self.max
             && (max == 0 || max < self.min)
         {
             return Err(ScenarioError(format!("max ({max}) must be at least 1 and min ({})", self.min)));
         }
+        let most = self.max.unwrap_or(0).max(self.min);
+        if most > WORKERS_MAX {
+            return Err(ScenarioError(format!(
+                "{most} workers are too many to simulate (at most {WORKERS_MAX})"
+            )));
+        }
         Ok(())
+    }
+
+    /// A constant number of workers, if it lies within the bounds: one beyond them would be no yardstick
+    /// for those who must keep to them.
+    pub(crate) fn constant(&self, workers: u32) -> Result<u32, ScenarioError> {
+        if workers == self.bounded(workers) && workers <= WORKERS_MAX {
+            return Ok(workers);
+        }
+        let max = self.max.unwrap_or(WORKERS_MAX);
+        Err(ScenarioError(format!("static:{workers} lies outside min ({}) and max ({max})", self.min)))
     }
 
     /// The nearest number of workers within the bounds.

@@ -57,7 +57,7 @@ fn run(name: &str, file: &ScenarioFile, case: &Case, contestant: &Contestant) ->
             Driver::Controller(Box::new(fluid::controller(policy.clone(), scenario)?))
         }
         ContestantKind::Optimal => Driver::Plan(&optimum.plan),
-        ContestantKind::Static(workers) => Driver::Static(*workers),
+        ContestantKind::Static(workers) => Driver::Static(scenario.constant(*workers)?),
         ContestantKind::BestStatic => Driver::Static(best),
         ContestantKind::HpaTuned => {
             let config = crate::tune::hindsight::hpa(&load, scenario)

@@ -156,3 +156,16 @@ fn seeds_are_averaged_and_recorded_requests_replayed() {
         fluid[0].cost_ratio
     );
 }
+
+/// A constant number that nobody else may have would beat the optimum, which keeps to the bounds.
+#[test]
+fn a_constant_number_outside_the_bounds_is_refused() {
+    let traces = traces();
+    let scenario = Scenario { min: 3, max: Some(30), ..Scenario::default() };
+    for workers in [1, 31, 30] {
+        let contestants =
+            [Contestant { name: format!("static:{workers}"), kind: ContestantKind::Static(workers) }];
+        let outcome = Contest::of(&traces[..1], &contestants, &scenario).run(1, &|| ());
+        assert_eq!(outcome.is_ok(), workers == 30, "{workers}");
+    }
+}

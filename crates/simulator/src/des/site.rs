@@ -123,6 +123,7 @@ impl<'a> Site<'a> {
         des: &'a Des,
         arrivals: Arrivals<'a>,
     ) -> Result<Self, ScenarioError> {
+        des.check(load, scenario)?;
         let balancer =
             traffic::balance::build(&des.algorithm).map_err(|error| ScenarioError::new(error.to_string()))?;
         let pool = Pool::for_one_thread(balancer, des.in_flight_max.and_then(NonZeroU32::new));
