@@ -5,6 +5,8 @@ python3 examples/gym_agent.py --trace requests.csv [any option of `autoscale gym
 """
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
 
@@ -13,15 +15,18 @@ CALM_TURNS = 12  # turns of lower load before a worker is given up
 
 
 def main():
-    command = ["autoscale", "gym", *sys.argv[1:]]
+    program = os.environ.get("AUTOSCALE", "autoscale")
+    if shutil.which(program) is None:
+        sys.exit(f"{program} is not found: put it into PATH, or its path into AUTOSCALE")
+    command = [program, "gym", *sys.argv[1:]]
     game = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     calm, reward = 0, 0.0
     for line in game.stdout:
         turn = json.loads(line)
+        reward += turn["reward"]
         if turn.get("done"):
             print(json.dumps(turn["score"], indent=2))
             break
-        reward += turn["reward"]
         wanted = turn["desired"]
         if turn["cpu_percent"] is not None:
             wanted = max(1, math.ceil(turn["ready"] * turn["cpu_percent"] / TARGET_PERCENT))

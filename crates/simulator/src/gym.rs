@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::fluid::{self, Driver};
 use crate::load::Load;
+use crate::optimum;
 use crate::scenario::Scenario;
 use crate::tally::Tally;
 
@@ -58,9 +59,22 @@ impl Turn {
     }
 }
 
-/// Plays the whole load; `agent` is shown each turn and answers with the number of workers. The
-/// books are kept from the first moment on: to a learner there is no warm-up.
-pub fn play(load: &Load, scenario: &Scenario, agent: &mut dyn FnMut(&Observation, &Turn) -> u32) -> Tally {
+/// A game that is over.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The books, kept from the first moment on: to a learner there is no warm-up.
+    pub tally: Tally,
+    /// What the last action brought, of which no turn tells.
+    pub last_reward: f64,
+}
+
+/// The least that the whole load can cost.
+pub fn optimal_cost(load: &Load, scenario: &Scenario) -> f64 {
+    optimum::solve(&load.scored_whole(), scenario, false).cost
+}
+
+/// Plays the whole load; `agent` is shown each turn and answers with the number of workers.
+pub fn play(load: &Load, scenario: &Scenario, agent: &mut dyn FnMut(&Observation, &Turn) -> u32) -> Played {
     let load = load.scored_whole();
     let (mut billed, mut late) = (0.0, 0.0);
     let (min, max) = (scenario.min, scenario.max.unwrap_or(crate::number::WORKERS_MAX));
@@ -69,5 +83,30 @@ pub fn play(load: &Load, scenario: &Scenario, agent: &mut dyn FnMut(&Observation
         let penalty = scenario.kappa * (tally.late - std::mem::replace(&mut late, tally.late));
         agent(seen, &Turn::of(seen, cost, penalty)).clamp(min, max)
     };
-    fluid::run(&load, scenario, Driver::Agent(&mut mind), None)
+    let tally = fluid::run(&load, scenario, Driver::Agent(&mut mind), None);
+    let last_reward = (billed + scenario.kappa * late) - tally.cost(scenario.kappa);
+    Played { tally, last_reward }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Told, Trace};
+
+    #[test]
+    fn the_rewards_are_the_cost_of_the_whole_game() {
+        let rows: String = (0..200).map(|at| format!("{},{}\n", at * 60, 50 + at * 37 % 60)).collect();
+        let trace = Trace::read("made_up", &format!("time_s,value\n{rows}"), &Told::default()).unwrap();
+        let scenario = Scenario::default();
+        let load = Load::new(&trace, &scenario).unwrap();
+        let mut rewards = 0.0;
+        let played = play(&load, &scenario, &mut |_, turn| {
+            rewards += turn.reward;
+            turn.ready + u32::from(turn.queued.is_some_and(|queued| queued > 0))
+        });
+        let cost = played.tally.cost(scenario.kappa);
+        assert!((rewards + played.last_reward + cost).abs() < 1e-6 * cost, "{rewards} for {cost}");
+        assert!(played.last_reward < 0.0, "somebody was paid in the last turn too");
+        assert!(cost >= optimal_cost(&load, &scenario));
+    }
 }

@@ -6,7 +6,7 @@ use control::Observation;
 use serde::Deserialize;
 use serde_json::json;
 use simulator::gym::{self, Turn};
-use simulator::{Contestant, Load, optimum};
+use simulator::{Contestant, Load};
 
 use super::simulate::{read, scenario};
 use crate::args::GymArgs;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &GymArgs) -> anyhow::Result<()> {
             }
         }
     };
-    let tally = gym::play(&load, &scenario, &mut agent);
+    let played = gym::play(&load, &scenario, &mut agent);
     if let Some(wrong) = wrong {
         return Err(coded(anyhow::Error::msg(wrong), "{\"replicas\":4} or {\"change\":-1}", USAGE));
     }
@@ -60,12 +60,13 @@ pub(crate) fn run(args: &GymArgs) -> anyhow::Result<()> {
         // Nobody is there to be told the end.
         return Ok(());
     }
-    let optimal = optimum::solve(&load, &scenario, false).cost;
+    let optimal = gym::optimal_cost(&load, &scenario);
+    let tally = &played.tally;
     let cost = tally.cost(scenario.kappa);
     output::line(
-        &json!({"done": true, "score": {
-            "cost": cost, "optimal_cost_of_the_scored_part": optimal, "worker_seconds": tally.billed,
-            "late_worker_seconds": tally.late, "reward": -cost,
+        &json!({"done": true, "reward": played.last_reward, "score": {
+            "cost": cost, "optimal_cost": optimal, "cost_ratio": cost / optimal,
+            "worker_seconds": tally.billed, "late_worker_seconds": tally.late, "reward": -cost,
             "scale_outs": tally.scale_outs, "scale_ins": tally.scale_ins,
         }})
         .to_string(),
