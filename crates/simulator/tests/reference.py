@@ -66,25 +66,26 @@ class Hpa:
         measured = [cpu for cpu, age in cpus if cpu is not None and (age is None or age >= STEP)]
         unready = pending + sum(1 for cpu, age in cpus if cpu is not None and age is not None and age < STEP)
         missing = sum(1 for cpu, _ in cpus if cpu is None)
+        if not measured:
+            return current  # a metric that cannot be had ends the turn: nothing is recommended
         asked = current
-        if measured:
-            ratio = math.floor(sum(measured) / len(measured) + 1e-9) / 70
-            if (unready and ratio > 1) or missing:
-                used, pods = sum(measured), len(measured)
-                if ratio < 1:
-                    used, pods = used + 100 * missing, pods + missing
-                elif ratio > 1:
-                    pods += missing
-                if unready and ratio > 1:
-                    pods += unready
-                again = math.floor(used / pods + 1e-9) / 70
-                new = math.ceil(again * pods - 1e-9)
-                turned = (ratio < 1 < again) or (again < 1 < ratio)
-                turned = turned or (again < 1 and new > current) or (again > 1 and new < current)
-                if not within(again) and not turned:
-                    asked = new
-            elif not within(ratio):
-                asked = math.ceil(ratio * len(measured) - 1e-9)
+        ratio = math.floor(sum(measured) / len(measured) + 1e-9) / 70
+        if (unready and ratio > 1) or missing:
+            used, pods = sum(measured), len(measured)
+            if ratio < 1:
+                used, pods = used + 100 * missing, pods + missing
+            elif ratio > 1:
+                pods += missing
+            if unready and ratio > 1:
+                pods += unready
+            again = math.floor(used / pods + 1e-9) / 70
+            new = math.ceil(again * pods - 1e-9)
+            turned = (ratio < 1 < again) or (again < 1 < ratio)
+            turned = turned or (again < 1 and new > current) or (again > 1 and new < current)
+            if not within(again) and not turned:
+                asked = new
+        elif not within(ratio):
+            asked = math.ceil(ratio * len(measured) - 1e-9)
         self.said = [(at, n) for at, n in self.said if at > now - 300]
         best = max([asked] + [n for _, n in self.said])
         self.said.append((now, asked))
