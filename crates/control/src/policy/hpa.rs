@@ -11,14 +11,16 @@ mod pods;
 mod quantity;
 mod spec;
 
+use traffic::WorkerId;
+
 use self::metric::{Metric, Source, Target};
-use self::pods::{Proposal, Tally};
+use self::pods::{Group, Proposal, Tally};
 use self::spec::Settings;
 use super::{Built, Entry, Policy, Recommendation};
 use crate::decision::{Because, Excluded, Flip, Measured, Step};
 use crate::limits::Meets;
 use crate::number;
-use crate::observation::Observation;
+use crate::observation::{Observation, WorkerSeen};
 
 /// The registry row.
 pub const ENTRY: Entry = Entry {
@@ -50,39 +52,28 @@ impl Hpa {
         Self { own, metrics, min: 0, max: u32::MAX, begun: false, own_zero: false, latest: None }
     }
 
-    /// The cases in which Kubernetes does not look at metrics at all.
-    fn without_metrics(&self, desired: u32) -> Option<Recommendation> {
-        let step = |replicas, rule, because, meets| {
-            Some(Recommendation { meets, ..Recommendation::hold(replicas, rule, because) })
-        };
+    /// What it comes to, and in words nothing yet; `leave_out` is told of workers that do not count.
+    fn outcome(&self, seen: &Observation, leave_out: impl FnMut(WorkerId, &'static str)) -> Outcome<'_> {
+        let desired = seen.fleet.desired;
         if desired == 0 && self.min > 0 {
-            if self.own.maintenance_at_zero && self.begun && !self.own_zero {
-                let because =
-                    Because::plain("scaling is disabled since the replica count of the target is zero");
-                return step(0, "ScalingDisabled", because, Meets::None);
-            }
-            let because = Because::new("0 replicas, at least {min} required", [("min", f64::from(self.min))]);
-            return step(self.min, "below_min", because, Meets::Bounds);
+            let disabled = self.own.maintenance_at_zero && self.begun && !self.own_zero;
+            return if disabled { Outcome::Disabled } else { Outcome::FromZero };
         }
         if desired > self.max {
-            let numbers = [("desired", f64::from(desired)), ("max", f64::from(self.max))];
-            let because = Because::new("{desired} replicas are above the maximum of {max}", numbers);
-            return step(self.max, "above_max", because, Meets::Bounds);
+            return Outcome::AboveMax;
         }
         if desired < self.min {
-            let numbers = [("desired", f64::from(desired)), ("min", f64::from(self.min))];
-            let because = Because::new("{desired} replicas are below the minimum of {min}", numbers);
-            return step(self.min, "below_min", because, Meets::Bounds);
+            return Outcome::BelowMin;
         }
-        None
+        self.compute(seen, leave_out)
     }
 
     /// Every metric's proposal; the largest counts.
-    fn compute(&self, seen: &Observation, excluded: &mut Vec<Excluded>) -> Outcome<'_> {
+    fn compute(&self, seen: &Observation, mut leave_out: impl FnMut(WorkerId, &'static str)) -> Outcome<'_> {
         let mut failed: Option<&Metric> = None;
         let mut best: Option<(&Metric, Proposal)> = None;
         for metric in &self.metrics {
-            match propose(metric, &self.own, seen, excluded) {
+            match propose(metric, &self.own, seen, &mut leave_out) {
                 Some(proposal) => {
                     let larger = best
                         .as_ref()
@@ -102,19 +93,65 @@ impl Hpa {
         }
     }
 
+    /// How many, and which limits that still has to meet.
+    fn number_of(&self, outcome: &Outcome, desired: u32) -> (u32, Meets) {
+        match outcome {
+            Outcome::Disabled => (0, Meets::None),
+            Outcome::FromZero | Outcome::BelowMin => (self.min, Meets::Bounds),
+            Outcome::AboveMax => (self.max, Meets::Bounds),
+            Outcome::Failed(_) => (desired, Meets::Bounds),
+            Outcome::Proposed(_, proposal) => (proposal.replicas, Meets::All),
+            Outcome::NoMetrics => (desired, Meets::All),
+        }
+    }
+
+    fn explain(&self, outcome: &Outcome, desired: u32) -> Recommendation {
+        let (replicas, meets) = self.number_of(outcome, desired);
+        let (min, max, now) = (f64::from(self.min), f64::from(self.max), f64::from(desired));
+        let (rule, because) = match outcome {
+            Outcome::Disabled => {
+                let sentence = "scaling is disabled since the replica count of the target is zero";
+                ("ScalingDisabled", Because::plain(sentence))
+            }
+            Outcome::FromZero => {
+                ("below_min", Because::new("0 replicas, at least {min} required", [("min", min)]))
+            }
+            Outcome::AboveMax => {
+                let sentence = "{desired} replicas are above the maximum of {max}";
+                ("above_max", Because::new(sentence, [("desired", now), ("max", max)]))
+            }
+            Outcome::BelowMin => {
+                let sentence = "{desired} replicas are below the minimum of {min}";
+                ("below_min", Because::new(sentence, [("desired", now), ("min", min)]))
+            }
+            Outcome::Failed(metric) => (metric.failure, Because::plain(metric.no_reading.clone())),
+            Outcome::Proposed(metric, proposal) => return metric.explain(proposal, &self.own, desired),
+            Outcome::NoMetrics => ("FailedGetMetric", Because::plain("no metrics are given")),
+        };
+        Recommendation { meets, ..Recommendation::hold(replicas, rule, because) }
+    }
+
     fn begin(&mut self, seen: &Observation) {
         self.begun |= seen.fleet.desired > 0 || seen.history.is_some();
         self.own_zero &= seen.fleet.desired == 0;
-        self.latest = None;
     }
 
-    fn end(&mut self, seen: &Observation, replicas: u32) {
+    fn end(&mut self, seen: &Observation, replicas: u32, latest: Option<f64>) {
         self.own_zero |= replicas == 0 && seen.fleet.desired > 0;
+        self.latest = latest;
     }
 }
 
-/// What all metrics together come to, before it is put into words.
+/// What a turn comes to, before it is put into words.
 enum Outcome<'a> {
+    /// It does not look at metrics: zero replicas are somebody's wish.
+    Disabled,
+    /// Nor here: from zero to what is required.
+    FromZero,
+    /// Nor with more than are allowed,
+    AboveMax,
+    /// or with fewer than are required.
+    BelowMin,
     /// Nothing may be taken away while this one cannot be had.
     Failed(&'a Metric),
     /// This one's proposal counts.
@@ -125,27 +162,6 @@ enum Outcome<'a> {
 impl Outcome<'_> {
     fn value(&self) -> Option<f64> {
         if let Self::Proposed(_, proposal) = self { Some(proposal.value) } else { None }
-    }
-
-    fn number(&self, desired: u32) -> (u32, Meets) {
-        match self {
-            Self::Failed(_) => (desired, Meets::Bounds),
-            Self::Proposed(_, proposal) => (proposal.replicas, Meets::All),
-            Self::NoMetrics => (desired, Meets::All),
-        }
-    }
-
-    fn explain(&self, own: &Settings, desired: u32) -> Recommendation {
-        let said = match self {
-            Self::Failed(metric) => {
-                Recommendation::hold(desired, metric.failure, Because::plain(metric.no_reading.clone()))
-            }
-            Self::Proposed(metric, proposal) => metric.explain(proposal, own, desired),
-            Self::NoMetrics => {
-                Recommendation::hold(desired, "FailedGetMetric", Because::plain("no metrics are given"))
-            }
-        };
-        Recommendation { meets: self.number(desired).1, ..said }
     }
 }
 
@@ -164,36 +180,21 @@ impl Policy for Hpa {
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         self.begin(seen);
-        let desired = seen.fleet.desired;
-        let mut said = match self.without_metrics(desired) {
-            Some(said) => said,
-            None => {
-                let mut excluded = Vec::new();
-                let outcome = self.compute(seen, &mut excluded);
-                let (said, latest) = (outcome.explain(&self.own, desired), outcome.value());
-                self.latest = latest;
-                Recommendation { excluded, ..said }
-            }
-        };
-        self.end(seen, said.step.replicas);
-        said.measured = self.measured();
-        said
+        let mut excluded = Vec::new();
+        let outcome = self.outcome(seen, |worker, because| {
+            excluded.push(Excluded { worker, because: Because::plain(because) });
+        });
+        let (said, latest) = (self.explain(&outcome, seen.fleet.desired), outcome.value());
+        self.end(seen, said.step.replicas, latest);
+        Recommendation { excluded, measured: self.measured(), ..said }
     }
 
     fn number(&mut self, seen: &Observation) -> (u32, Meets) {
         self.begin(seen);
-        let desired = seen.fleet.desired;
-        let (replicas, meets) = match self.without_metrics(desired) {
-            Some(said) => (said.step.replicas, said.meets),
-            None => {
-                let outcome = self.compute(seen, &mut Vec::new());
-                let (number, latest) = (outcome.number(desired), outcome.value());
-                self.latest = latest;
-                number
-            }
-        };
-        self.end(seen, replicas);
-        (replicas, meets)
+        let outcome = self.outcome(seen, |_, _| {});
+        let (number, latest) = (self.number_of(&outcome, seen.fleet.desired), outcome.value());
+        self.end(seen, number.0, latest);
+        number
     }
 
     fn measured(&self) -> Option<Measured> {
@@ -214,17 +215,30 @@ fn propose(
     metric: &Metric,
     own: &Settings,
     seen: &Observation,
-    excluded: &mut Vec<Excluded>,
+    leave_out: impl FnMut(WorkerId, &'static str),
 ) -> Option<Proposal> {
-    match &metric.source {
-        Source::Resource { .. } | Source::Pods { .. } => {
-            let tally = Tally::of(metric, own, seen, excluded)?;
-            tally.propose(metric.target, seen.fleet.desired, |ratio| own.within_tolerance(ratio))
-        }
-        Source::Object { name } | Source::External { name } => {
-            propose_outside(name, metric.target, own, seen)
-        }
+    if let Source::Object { name } | Source::External { name } = &metric.source {
+        return propose_outside(name, metric.target, own, seen);
     }
+    match Group::of_alike(metric, own, seen) {
+        Some((all, [])) => {
+            all.propose(metric.target, seen.fleet.desired, |ratio| own.within_tolerance(ratio))
+        }
+        alike => propose_mixed(metric, own, seen, alike, leave_out),
+    }
+}
+
+/// What a metric proposes whose pods are not all alike. By itself, as below.
+#[inline(never)]
+fn propose_mixed(
+    metric: &Metric,
+    own: &Settings,
+    seen: &Observation,
+    alike: Option<(Group, &[WorkerSeen])>,
+    leave_out: impl FnMut(WorkerId, &'static str),
+) -> Option<Proposal> {
+    let tally = Tally::of(metric, own, seen, alike, leave_out)?;
+    tally.propose(metric.target, seen.fleet.desired, |ratio| own.within_tolerance(ratio))
 }
 
 /// What a metric proposes that belongs to no pod. By itself, or those that follow the pods would

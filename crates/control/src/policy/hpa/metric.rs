@@ -156,6 +156,8 @@ pub(super) struct Metric {
     pub(super) phrases: Phrases,
     /// What stands in for it at a worker that does not list it.
     pub(super) own: Own,
+    /// CPU, of whichever container: it does not count while a worker begins.
+    pub(super) is_cpu: bool,
 }
 
 /// A worker's own figures, by their names in Kubernetes.
@@ -218,7 +220,8 @@ impl Metric {
             if name == "cpu" && unit == " %" { "worker_cpu".into() } else { Text::from(name.clone()) };
         let no_reading = format!("no reading of {name}: nothing is changed").into();
         let own = Own::of(&source);
-        Self { source, target, failure, signal, no_reading, phrases, own }
+        let is_cpu = matches!(&source, Source::Resource { name, .. } if name == "cpu");
+        Self { source, target, failure, signal, no_reading, phrases, own, is_cpu }
     }
 
     pub(super) fn unit(&self) -> &'static str {

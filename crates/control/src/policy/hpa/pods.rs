@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use traffic::WorkerId;
+
 use super::metric::{Metric, Own, Source, Target};
 use super::quantity::milli;
 use super::spec::Settings;
-use crate::decision::{Because, Excluded};
 use crate::fleet::status::State;
 use crate::limits::after;
 use crate::number;
@@ -39,7 +40,7 @@ impl Proposal {
 
 /// A group of pods, summed.
 #[derive(Clone, Copy, Debug, Default)]
-struct Group {
+pub(super) struct Group {
     pods: u32,
     value: i128,
     request: i128,
@@ -47,7 +48,9 @@ struct Group {
 
 impl Group {
     /// The workers that are alike, all at once, where the youngest of them counts; and the others.
-    fn of_alike<'a>(
+    // As lines of its caller: alone it hands sums of 128 bits through memory, for as much as they cost.
+    #[inline(always)]
+    pub(super) fn of_alike<'a>(
         metric: &Metric,
         own: &Settings,
         seen: &'a Observation,
@@ -75,6 +78,20 @@ impl Group {
         }
     }
 
+    /// What it proposes where nobody else counts; `None` where nothing was requested.
+    pub(super) fn propose(
+        self,
+        target: Target,
+        desired: u32,
+        within: impl Fn(f64) -> bool,
+    ) -> Option<Proposal> {
+        let (used, ratio) = self.ratio(target)?;
+        let raw = ratio * f64::from(self.pods);
+        let value = if let Target::Utilization(_) = target { used } else { used / 1e3 };
+        let replicas = if within(ratio) { desired } else { number::count_up(raw) };
+        Some(Proposal::new(replicas, raw, value, ratio, self.pods))
+    }
+
     /// Value and ratio to the target; `None` where nothing was requested.
     fn ratio(self, target: Target) -> Option<(f64, f64)> {
         match target {
@@ -99,21 +116,17 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Sorts the workers; `None` where the metric cannot be had.
+    /// Sorts the workers beyond those that are alike; `None` where the metric cannot be had.
+    /// `leave_out` is told who does not count.
     pub(super) fn of(
         metric: &Metric,
         own: &Settings,
         seen: &Observation,
-        excluded: &mut Vec<Excluded>,
+        alike: Option<(Group, &[WorkerSeen])>,
+        mut leave_out: impl FnMut(WorkerId, &'static str),
     ) -> Option<Self> {
-        let mut tally = Self::default();
-        let mut others = &seen.workers[..];
-        if let Some((ready, unlike)) = Group::of_alike(metric, own, seen) {
-            (tally.ready, others) = (ready, unlike);
-            if others.is_empty() {
-                return Some(tally);
-            }
-        }
+        let (ready, others) = alike.unwrap_or((Group::default(), &seen.workers));
+        let mut tally = Self { ready, ..Self::default() };
         let needs_request = metric.needs_request();
         // Workers of one pool request alike: one that says nothing is taken to be as the others.
         let common = if needs_request {
@@ -133,11 +146,11 @@ impl Tally {
                 Kind::Ignored => {}
                 Kind::Unready => {
                     tally.unready.add(0, request);
-                    leave_out(excluded, worker, "not ready, or its CPU not measured since it became so");
+                    leave_out(worker.id, "not ready, or its CPU not measured since it became so");
                 }
                 Kind::Missing => {
                     tally.missing.add(metric.target.fallback(request), request);
-                    leave_out(excluded, worker, "the metric is missing");
+                    leave_out(worker.id, "the metric is missing");
                 }
                 Kind::Ready(value) => tally.ready.add(milli_value.of(value), request),
             }
@@ -151,21 +164,14 @@ impl Tally {
         desired: u32,
         within: impl Fn(f64) -> bool,
     ) -> Option<Proposal> {
-        let (used, ratio) = self.ready.ratio(target)?;
-        let raw = ratio * f64::from(self.ready.pods);
-        let value = if let Target::Utilization(_) = target { used } else { used / 1e3 };
-        let mut proposal = Proposal {
-            missing: self.missing.pods,
-            unready: self.unready.pods,
-            ..Proposal::new(desired, raw, value, ratio, self.ready.pods)
-        };
+        let alone = self.ready.propose(target, desired, &within)?;
+        let ratio = alone.ratio;
+        let mut proposal = Proposal { missing: self.missing.pods, unready: self.unready.pods, ..alone };
         let up_with_unready = self.unready.pods > 0 && ratio > 1.0;
         if !up_with_unready && self.missing.pods == 0 {
-            if !within(ratio) {
-                proposal.replicas = number::count_up(raw);
-            }
             return Some(proposal);
         }
+        proposal.replicas = desired;
         let mut all = self.ready;
         if ratio < 1.0 {
             all = all.with(self.missing);
@@ -210,10 +216,6 @@ impl Thousandths {
     }
 }
 
-fn leave_out(excluded: &mut Vec<Excluded>, worker: &WorkerSeen, because: &'static str) {
-    excluded.push(Excluded { worker: worker.id, because: Because::plain(because) });
-}
-
 enum Kind {
     Ignored,
     Unready,
@@ -223,6 +225,8 @@ enum Kind {
 
 /// A worker on its way out is a deleted pod, one in backoff a failed one, one that starts a
 /// pending one, and one that fails its probe a running one that is not ready.
+// As lines of its callers, as `of_alike`.
+#[inline(always)]
 fn group(
     metric: &Metric,
     own: &Settings,
@@ -237,7 +241,7 @@ fn group(
         State::Ready | State::Unhealthy => {}
     }
     let Some(value) = value.filter(|value| value.is_finite()) else { return Kind::Missing };
-    if !metric.is_cpu() {
+    if !metric.is_cpu {
         return Kind::Ready(value);
     }
     let ready = worker.state == State::Ready;
@@ -258,11 +262,9 @@ impl Metric {
         matches!(self.target, Target::Utilization(_))
     }
 
-    pub(super) fn is_cpu(&self) -> bool {
-        matches!(&self.source, Source::Resource { name, .. } if name == "cpu")
-    }
-
     /// Value, request, and the listed measurement that they come from.
+    // As lines of its callers, as `of_alike`.
+    #[inline(always)]
     fn read_whole<'a>(&self, worker: &'a WorkerSeen) -> (Option<f64>, Option<f64>, Option<&'a MetricSeen>) {
         if let Some(metric) = worker.metrics.iter().find(|metric| self.is_listed_as(metric)) {
             return (metric.value, metric.request, Some(metric));
