@@ -169,7 +169,7 @@ impl Limits {
 
     fn throttle<L: Listener>(&mut self, seen: &Observation, way: &mut Way<L>) {
         let (now, current, rules) = (seen.at, seen.fleet.desired, &self.rules);
-        way.pass(self.stabilization.limit(now, current, way.replicas, &rules.stabilization));
+        self.stabilization.limit(now, way, &rules.stabilization);
         if let Some(behavior) = &rules.rate {
             way.pass(behavior.limit(now, current, way.replicas, (self.min, self.max), &self.events));
         }

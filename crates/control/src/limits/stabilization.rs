@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::after;
-use super::bend::{Bend, Why};
+use super::bend::{Bend, Listener, Way};
 use crate::decision::Because;
 use crate::observation::PastRecommendation;
 use crate::span;
@@ -42,12 +42,41 @@ impl Windows {
     }
 }
 
-/// Recommendations of the windows, before any limit. Each queue holds only those that no
-/// later one outdoes, so its front is the winner.
+/// Recommendations of a window, before any limit: only those that no later one outdoes, so the
+/// oldest is the winner.
+#[derive(Clone, Debug, Default)]
+struct Kept(VecDeque<PastRecommendation>);
+
+impl Kept {
+    /// The winner of the window that ends now; what lies before it is forgotten.
+    #[inline]
+    fn winner(&mut self, now: Timestamp, window: Duration) -> Option<PastRecommendation> {
+        while let Some(oldest) = self.0.front() {
+            if after(oldest.at, now, window) {
+                return Some(*oldest);
+            }
+            self.0.pop_front();
+        }
+        None
+    }
+
+    /// Takes up a recommendation; it outdoes all of which `outdone` says so.
+    fn push(&mut self, new: PastRecommendation, outdone: impl Fn(u32) -> bool) {
+        while self.0.back().is_some_and(|old| outdone(old.replicas)) {
+            self.0.pop_back();
+        }
+        if self.0.len() == KEPT_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(new);
+    }
+}
+
+/// Recommendations of both windows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    lowest: VecDeque<PastRecommendation>,
-    highest: VecDeque<PastRecommendation>,
+    lowest: Kept,
+    highest: Kept,
     /// Time never runs backwards here, whatever the observations say.
     latest: Option<Timestamp>,
 }
@@ -67,44 +96,30 @@ impl Memory {
     #[inline]
     fn push(&mut self, new: PastRecommendation, low: bool, high: bool) {
         if low {
-            while self.lowest.pop_back_if(|old| old.replicas >= new.replicas).is_some() {}
-            self.lowest.push_back(new);
+            self.lowest.push(new, |old| old >= new.replicas);
         }
         if high {
-            while self.highest.pop_back_if(|old| old.replicas <= new.replicas).is_some() {}
-            self.highest.push_back(new);
-        }
-        for queue in [&mut self.lowest, &mut self.highest] {
-            if queue.len() > KEPT_MAX {
-                queue.pop_front();
-            }
+            self.highest.push(new, |old| old <= new.replicas);
         }
     }
 
-    /// Another number, if recent recommendations say otherwise than `asked`.
-    pub(super) fn limit(
-        &mut self,
-        at: Timestamp,
-        current: u32,
-        asked: u32,
-        windows: &Windows,
-    ) -> Option<Bend<impl FnOnce() -> Why>> {
+    /// Another number, if recent recommendations say otherwise than what was asked for.
+    pub(super) fn limit<L: Listener>(&mut self, at: Timestamp, way: &mut Way<L>, windows: &Windows) {
         if windows.up.is_zero() && windows.down.is_zero() {
-            return None;
+            return;
         }
+        let (current, asked) = (way.current, way.replicas);
         let now = self.latest.map_or(at, |latest| latest.max(at));
         self.latest = Some(now);
-        while self.lowest.pop_front_if(|old| !after(old.at, now, windows.up)).is_some() {}
-        while self.highest.pop_front_if(|old| !after(old.at, now, windows.down)).is_some() {}
-        let low = self.lowest.front().copied();
-        let high = self.highest.front().copied();
+        let low = self.lowest.winner(now, windows.up);
+        let high = self.highest.winner(now, windows.down);
         self.remember(now, asked, windows);
 
         let up = low.map_or(asked, |low| low.replicas.min(asked));
         let down = high.map_or(asked, |high| high.replicas.max(asked));
         let replicas = current.max(up).min(down);
         if replicas == asked {
-            return None;
+            return;
         }
         let (sentence, winner, window) = if asked >= current {
             ("the lowest of the last {window} s counts: {kept}, not {asked}", low, windows.up)
@@ -120,12 +135,16 @@ impl Memory {
             let until = winner.and_then(|winner| winner.at.saturating_add(window).ok());
             (Because::new(sentence, numbers), until)
         };
-        Some(Bend { rule: "stabilization", replicas, why })
+        way.pass(Some(Bend { rule: "stabilization", replicas, why }));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Limited;
+    use super::super::bend::Nobody;
     use super::*;
     use crate::made_up::moment;
 
@@ -144,8 +163,9 @@ mod tests {
             (41.1, 8, 1, 1, "the window of 30 s holds only 1"),
         ];
         for (at, current, asked, expected, why) in rows {
-            let bend = memory.limit(moment(at), current, asked, &windows);
-            assert_eq!(bend.map_or(asked, |bend| bend.replicas), expected, "{why}");
+            let mut way = Way { current, replicas: asked, listener: &mut Nobody };
+            memory.limit(moment(at), &mut way, &windows);
+            assert_eq!(way.replicas, expected, "{why}");
         }
     }
 
@@ -154,9 +174,38 @@ mod tests {
         let windows = Windows { up: Duration::ZERO, down: Duration::from_secs(300) };
         let mut memory = Memory::default();
         memory.remember(moment(0.0), 5, &windows);
-        let bend = memory.limit(moment(60.0), 5, 2, &windows).unwrap();
-        let (replicas, (because, until)) = (bend.replicas, (bend.why)());
-        assert_eq!((replicas, until), (5, Some(moment(300.0))));
-        assert_eq!(because.to_string(), "the highest of the last 300 s counts: 5, not 2");
+        let mut limited = Limited::default();
+        let mut way = Way { current: 5, replicas: 2, listener: &mut limited };
+        memory.limit(moment(60.0), &mut way, &windows);
+        assert_eq!(way.replicas, 5);
+        let [blocked] = &limited.blocked_by[..] else { panic!("{limited:?}") };
+        assert_eq!(blocked.until, Some(moment(300.0)));
+        assert_eq!(blocked.because.to_string(), "the highest of the last 300 s counts: 5, not 2");
+    }
+
+    proptest! {
+        /// Against a list of everything that was ever asked for.
+        #[test]
+        fn what_is_forgotten_would_not_have_won(
+            turns in proptest::collection::vec((0_u32..40, 0_u32..9, 0_u32..9), 1..60),
+            up_s in 0_u64..60,
+            down_s in 0_u64..60,
+        ) {
+            let windows = Windows { up: Duration::from_secs(up_s), down: Duration::from_secs(down_s) };
+            let (mut memory, mut all, mut now_s) = (Memory::default(), Vec::new(), 0.0);
+            for (later_s, current, asked) in turns {
+                now_s += f64::from(later_s);
+                let within = |window: Duration| {
+                    let since_s = now_s - window.as_secs_f64();
+                    all.iter().filter(move |(at_s, _)| *at_s > since_s).map(|(_, replicas)| *replicas)
+                };
+                let low = within(windows.up).min().unwrap_or(asked).min(asked);
+                let high = within(windows.down).max().unwrap_or(asked).max(asked);
+                let mut way = Way { current, replicas: asked, listener: &mut Nobody };
+                memory.limit(moment(now_s), &mut way, &windows);
+                prop_assert_eq!(way.replicas, current.max(low).min(high));
+                all.push((now_s, asked));
+            }
+        }
     }
 }
