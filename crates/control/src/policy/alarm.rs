@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::signal::{Judge, Signal};
+use super::signal::{Judge, Signal, with_each};
 use crate::decision::{Alarm, AlarmState, Excluded, Text};
 use crate::number;
 use crate::observation::Observation;
@@ -92,16 +92,19 @@ pub(crate) struct Period {
 }
 
 impl Period {
-    pub(crate) fn take(&mut self, value: f64, statistic: Statistic) {
+    /// Takes a sample, so many times.
+    pub(crate) fn take(&mut self, value: f64, times: usize, statistic: Statistic) {
         match statistic {
             Statistic::Average | Statistic::Sum => {}
             Statistic::Maximum => self.high = if self.count > 0.0 { self.high.max(value) } else { value },
             Statistic::Minimum => self.low = if self.count > 0.0 { self.low.min(value) } else { value },
-            Statistic::Percentile(_) if self.all.len() < SAMPLES_MAX => self.all.push(value),
-            Statistic::Percentile(_) => {}
+            Statistic::Percentile(_) => {
+                let fit = times.min(SAMPLES_MAX - self.all.len());
+                self.all.extend(std::iter::repeat_n(value, fit));
+            }
         }
-        self.sum += value;
-        self.count += 1.0;
+        self.sum = with_each(self.sum, value, times);
+        self.count += times as f64;
     }
 
     /// Takes a turn's samples of `signal`; what that turn alone amounts to.
@@ -112,18 +115,16 @@ impl Period {
         judge: Judge,
         excluded: &mut Vec<Excluded>,
     ) -> Option<f64> {
-        let mut turn = Self::default();
-        if self.count > 0.0 {
-            signal.samples(seen, judge, excluded, |value| {
-                turn.take(value, statistic);
-                self.take(value, statistic);
-            });
-            return turn.value(statistic);
-        }
         // Mostly a period is a turn: then there is only one sum to make.
-        signal.samples(seen, judge, excluded, |value| turn.take(value, statistic));
-        (self.sum, self.count, self.low, self.high) = (turn.sum, turn.count, turn.low, turn.high);
-        self.all.clone_from(&turn.all);
+        if self.count <= 0.0 {
+            signal.samples(seen, judge, excluded, |value, times| self.take(value, times, statistic));
+            return self.value(statistic);
+        }
+        let mut turn = Self::default();
+        signal.samples(seen, judge, excluded, |value, times| {
+            turn.take(value, times, statistic);
+            self.take(value, times, statistic);
+        });
         turn.value(statistic)
     }
 
@@ -197,10 +198,11 @@ impl Rule {
 
     /// Adds a datapoint to those that this rule looks at.
     pub(crate) fn keep(self, datapoints: &mut VecDeque<Option<f64>>, new: Option<f64>) {
-        datapoints.push_back(new);
-        while datapoints.len() > self.of + EXTRA {
+        // One comes at a time, and its rule never changes.
+        if datapoints.len() == self.of + EXTRA {
             datapoints.pop_front();
         }
+        datapoints.push_back(new);
     }
 
     /// The alarm after these datapoints.
@@ -212,8 +214,8 @@ impl Rule {
     ) -> Evaluation {
         // From the newest back: how many are real, how many of the N newest real ones breach.
         let (mut real, mut breaching, mut oldest_breach, mut fine) = (0, 0, 0, false);
-        for (age, value) in datapoints.iter().rev().enumerate() {
-            let Some(value) = *value else { continue };
+        for (age, place) in (0..datapoints.len()).rev().enumerate() {
+            let Some(value) = datapoints[place] else { continue };
             real += 1;
             if breaches(value) {
                 breaching += 1;
@@ -257,7 +259,7 @@ impl Rule {
 }
 
 /// What an alarm's datapoints come to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Evaluation {
     pub(crate) state: AlarmState,
     breaching: usize,

@@ -99,14 +99,15 @@ impl Signal {
         with_units.replace("{signal}", &format!("{label} {{value}}{unit}")).into()
     }
 
-    /// Hands every sample of this turn to `take`: one for each worker, or a single one. Those
-    /// that are no numbers, or negative where that cannot be, count as not taken.
+    /// Hands every sample of this turn to `take`, equal ones at once with their number: one for
+    /// each worker, or a single one. Those that are no numbers, or negative where that cannot be,
+    /// count as not taken.
     pub(crate) fn samples(
         &self,
         seen: &Observation,
         judge: Judge,
         excluded: &mut Vec<Excluded>,
-        mut take: impl FnMut(f64),
+        mut take: impl FnMut(f64, usize),
     ) {
         let per_worker = |count: f64| {
             let ready = f64::from(seen.fleet.ready);
@@ -136,7 +137,7 @@ impl Signal {
         };
         let possible = |value: &f64| value.is_finite() && (*value >= 0.0 || matches!(self, Self::Custom(_)));
         if let Some(value) = value.filter(possible) {
-            take(value);
+            take(value, 1);
         }
     }
 
@@ -149,12 +150,18 @@ impl Signal {
     /// The mean of this turn's samples.
     pub(crate) fn mean(&self, seen: &Observation, judge: Judge, excluded: &mut Vec<Excluded>) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
-        self.samples(seen, judge, excluded, |value| {
-            sum += value;
-            count += 1.0;
+        self.samples(seen, judge, excluded, |value, times| {
+            sum = with_each(sum, value, times);
+            count += times as f64;
         });
         (count > 0.0).then(|| sum / count)
     }
+}
+
+/// A sum with `value` added so many times, each by itself: its last bits depend on how it was made.
+#[inline]
+pub(crate) fn with_each(sum: f64, value: f64, times: usize) -> f64 {
+    (0..times).fold(sum, |sum, _| sum + value)
 }
 
 /// A reading by name, unless it is too old.
@@ -171,7 +178,7 @@ fn each_ready(
     judge: Judge,
     excluded: &mut Vec<Excluded>,
     read: impl Fn(&WorkerSeen) -> Option<f64>,
-    mut take: impl FnMut(f64),
+    mut take: impl FnMut(f64, usize),
 ) {
     // Whole seconds settle nearly all cases, and cost next to nothing.
     let warm_up_s = i64::try_from(judge.warm_up.as_secs()).unwrap_or(i64::MAX / 2);
@@ -185,13 +192,12 @@ fn each_ready(
     if let Some((one, unlike)) = seen.workers.alike()
         && let Some(value) = counted(one)
     {
-        // Each by itself: a sum's last bits depend on how it was made.
-        (unlike.len()..others.len()).for_each(|_| take(value));
+        take(value, others.len() - unlike.len());
         others = unlike;
     }
     for worker in others.iter().filter(|worker| worker.state == State::Ready) {
         match counted(worker) {
-            Some(value) => take(value),
+            Some(value) => take(value, 1),
             None => excluded.push(leave_out(seen, worker, judge)),
         }
     }

@@ -158,8 +158,9 @@ struct Threshold {
     name: Text,
     period: Period,
     datapoints: VecDeque<Option<f64>>,
-    up: AlarmState,
-    down: AlarmState,
+    /// Both alarms as they stand.
+    up: Evaluation,
+    down: Evaluation,
     /// The latest turn's value and what was left out of it.
     latest: Option<f64>,
     excluded: Vec<Excluded>,
@@ -178,8 +179,8 @@ impl Threshold {
             own,
             period: Period::default(),
             datapoints: VecDeque::new(),
-            up: AlarmState::InsufficientData,
-            down: AlarmState::InsufficientData,
+            up: Evaluation::default(),
+            down: Evaluation::default(),
             latest: None,
             excluded: Vec::new(),
             before: None,
@@ -188,23 +189,16 @@ impl Threshold {
         })
     }
 
-    /// Both alarms after the newest datapoint: up and down.
-    fn evaluate(&mut self) -> [Evaluation; 2] {
-        let (rule, line) = (self.own.rule(), (self.own.up, self.own.down));
-        let up = rule.evaluate(&self.datapoints, self.up, |value| value > line.0);
-        let down = rule.evaluate(&self.datapoints, self.down, |value| value < line.1);
-        (self.up, self.down) = (up.state, down.state);
-        [up, down]
-    }
-
     /// Takes up the datapoint, if its period is over.
-    fn take(&mut self, seen: &Observation) -> Option<(Option<f64>, [Evaluation; 2], Answer)> {
+    fn take(&mut self, seen: &Observation) -> Option<(Option<f64>, Answer)> {
         let (value, gaps) = self.period.close(seen.at, self.own.period, self.own.statistic)?;
         let rule = self.own.rule();
         (0..gaps).for_each(|_| rule.keep(&mut self.datapoints, None));
         rule.keep(&mut self.datapoints, value);
-        let alarms = self.evaluate();
-        Some((value, alarms, self.answer(seen.at, value)))
+        let (up, down) = (self.own.up, self.own.down);
+        self.up = rule.evaluate(&self.datapoints, self.up.state, |value| value > up);
+        self.down = rule.evaluate(&self.datapoints, self.down.state, |value| value < down);
+        Some((value, self.answer(seen.at, value)))
     }
 
     fn answer(&self, now: Timestamp, value: Option<f64>) -> Answer {
@@ -212,9 +206,9 @@ impl Threshold {
         let blind = value.is_none() && self.own.treat_missing_data == TreatMissingData::Missing;
         if blind {
             Answer::NoReading
-        } else if self.up == AlarmState::Alarm {
+        } else if self.up.state == AlarmState::Alarm {
             cooled(now, true, self.last_out, self.own.cooldown_up)
-        } else if self.down == AlarmState::Alarm {
+        } else if self.down.state == AlarmState::Alarm {
             cooled(now, false, self.last_change, self.own.cooldown_down)
         } else {
             value.map_or(Answer::NoReading, Answer::Within)
@@ -315,10 +309,13 @@ impl Policy for Threshold {
 
     fn recommend(&mut self, seen: &Observation) -> Recommendation {
         let mut said = match self.take(seen) {
-            Some((value, [up, down], answer)) => {
+            Some((value, answer)) => {
                 let said = self.explain(seen, value, answer);
                 let rule = self.own.rule();
-                Recommendation { alarms: vec![rule.alarm("up", up), rule.alarm("down", down)], ..said }
+                Recommendation {
+                    alarms: vec![rule.alarm("up", self.up), rule.alarm("down", self.down)],
+                    ..said
+                }
             }
             None => {
                 let because = Because::plain("the period still runs");
@@ -333,7 +330,7 @@ impl Policy for Threshold {
     fn number(&mut self, seen: &Observation) -> (u32, Meets) {
         let desired = seen.fleet.desired;
         let replicas = match self.take(seen) {
-            Some((.., Answer::Act { outward })) => self.moved(desired, outward),
+            Some((_, Answer::Act { outward })) => self.moved(desired, outward),
             _ => desired,
         };
         (replicas, Meets::All)

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 /// The datapoints as the documents draw them: `0` fine, `X` breaching, `-` missing.
@@ -60,7 +62,7 @@ fn statistics() {
     for (statistic, expected) in rows {
         let mut period = Period::default();
         for value in [30.0, 10.0, 40.0, 20.0] {
-            period.take(value, statistic);
+            period.take(value, 1, statistic);
         }
         let value = period.close(Timestamp::UNIX_EPOCH, Duration::ZERO, statistic).unwrap().0.unwrap();
         assert!((value - expected).abs() < 1e-9, "{statistic:?}: {value}");
@@ -72,7 +74,7 @@ fn a_period_ends_by_time_and_skipped_ones_are_missing() {
     let mut period = Period::default();
     let minute = Duration::from_secs(60);
     let mut at = |seconds: i64| {
-        period.take(1.0, Statistic::Sum);
+        period.take(1.0, 1, Statistic::Sum);
         period.close(Timestamp::from_second(seconds).unwrap(), minute, Statistic::Sum)
     };
     assert_eq!(at(0), None);
@@ -80,4 +82,23 @@ fn a_period_ends_by_time_and_skipped_ones_are_missing() {
     assert_eq!(at(60), Some((Some(3.0), 0)));
     assert_eq!(at(119), None);
     assert_eq!(at(250), Some((Some(2.0), 2)), "those that ended at 180 and 240 s had no turn");
+}
+
+proptest! {
+    #[test]
+    fn equal_samples_at_once_are_those_one_by_one(
+        samples in proptest::collection::vec((0.0..100.0_f64, 0_usize..40), 0..12),
+        percent in 0.0..100.0_f64,
+    ) {
+        let rest = [Statistic::Average, Statistic::Maximum, Statistic::Minimum, Statistic::Sum];
+        for statistic in rest.into_iter().chain([Statistic::Percentile(percent)]) {
+            let (mut at_once, mut one_by_one) = (Period::default(), Period::default());
+            for &(value, times) in samples.iter().filter(|(_, times)| *times > 0) {
+                at_once.take(value, times, statistic);
+                (0..times).for_each(|_| one_by_one.take(value, 1, statistic));
+            }
+            let bits = |period: &mut Period| period.value(statistic).map(f64::to_bits);
+            prop_assert_eq!(bits(&mut at_once), bits(&mut one_by_one), "{:?}", statistic);
+        }
+    }
 }
