@@ -109,7 +109,14 @@ impl VirtualPool {
 
     /// Lets everything happen that is due by `now_ms`, when a worker that was ready all the
     /// time has been busy for `busy_s`.
+    #[inline]
     pub fn wake(&mut self, now_ms: u64, busy_s: f64) {
+        if self.wake_at().is_some_and(|due_ms| due_ms <= now_ms) {
+            self.let_happen(now_ms, busy_s);
+        }
+    }
+
+    fn let_happen(&mut self, now_ms: u64, busy_s: f64) {
         while self.draining.front().is_some_and(|gone| *gone <= now_ms) {
             self.draining.pop_front();
         }

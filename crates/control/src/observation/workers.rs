@@ -98,6 +98,7 @@ impl Workers {
     }
 
     /// So many of the first read the same.
+    #[inline]
     fn learn(&mut self, equal: usize) {
         self.alike.take_if(|alike| alike.who.len() > equal);
         if let Some(alike) = &mut self.alike {
