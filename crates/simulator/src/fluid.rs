@@ -88,13 +88,16 @@ fn decide(
     let mut lens = Lens::new(&scenario.outages);
     let mut seen = blank();
     for step in 0..load.steps() {
-        let now_ms = load.begin_ms(step);
+        let now_ms = world.now_ms;
         if step > 0 {
-            let reading = match &mut delayed {
-                Some(delayed) => delayed.pass(world.reading()),
-                None => world.reading(),
-            };
-            observe(&mut seen, &world, &mut pool, reading, latency);
+            let reading = world.reading();
+            match &mut delayed {
+                Some(delayed) => {
+                    let earlier = delayed.pass(reading.copied());
+                    observe(&mut seen, &world, &mut pool, earlier.as_ref(), latency);
+                }
+                None => observe(&mut seen, &world, &mut pool, reading, latency),
+            }
             lens.bend(&mut seen);
             let ControlFlow::Continue(desired) = mind(&seen, &world.tally) else { break };
             std::mem::swap(&mut seen.workers, &mut pool.seen);
@@ -165,13 +168,13 @@ fn observe(
     seen: &mut Observation,
     world: &World,
     pool: &mut VirtualPool,
-    reading: Option<Reading>,
+    reading: Option<&Reading>,
     latency: bool,
 ) {
     seen.at = moment(world.now_ms);
     seen.fleet = pool.status();
     std::mem::swap(&mut seen.workers, &mut pool.seen);
-    seen.traffic = reading.as_ref().map(|reading| window(world, reading, latency));
+    seen.traffic = reading.map(|reading| window(world, reading, latency));
     let Some(reading) = reading else {
         seen.workers.read_cpu(None);
         return;

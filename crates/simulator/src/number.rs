@@ -44,6 +44,10 @@ pub(crate) fn millis(seconds: f64) -> Option<u64> {
 /// A count that was computed as a float.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range before")]
 pub(crate) fn count(value: f64) -> u64 {
+    // Much of what is counted is mostly nothing.
+    if value == 0.0 {
+        return 0;
+    }
     let value = value.clamp(0.0, 9e15);
     // As `round`, which is a call on processors without an instruction for it.
     let below = value as i64;

@@ -8,13 +8,13 @@ use crate::scenario::Scenario;
 use crate::tally::{Stretch, Tally};
 
 /// What could be measured over one step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
     pub(super) from_ms: u64,
     pub(super) until_ms: u64,
     /// Part of it without a gap.
     pub(super) length_ms: u64,
-    /// The same in seconds.
+    /// The same in seconds; 0: all of it is a gap.
     pub(super) length_s: f64,
     /// Busy time of a worker that was ready throughout, in seconds.
     pub(super) busy_s: f64,
@@ -47,21 +47,10 @@ pub(super) struct World<'a> {
     demand: f64,
     bucket_end_ms: u64,
     scoring: bool,
-    window: Window,
-}
-
-/// Sums since the last decision.
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    from_ms: u64,
-    present_ms: u64,
-    present_s: f64,
+    /// The step that runs, or ended last.
+    reading: Reading,
+    /// `busy_s` when it began.
     busy_before_s: f64,
-    load: f64,
-    dropped: f64,
-    rate: f64,
-    response_s: f64,
-    wait_s: f64,
 }
 
 impl<'a> World<'a> {
@@ -79,25 +68,30 @@ impl<'a> World<'a> {
             demand: 0.0,
             bucket_end_ms: 0,
             scoring: false,
-            window: Window::default(),
+            reading: Reading::default(),
+            busy_before_s: 0.0,
         }
     }
 
-    /// A step begins: the last window is over.
+    /// A step begins: the last reading is over.
     pub(super) fn begin_step(&mut self, step: usize) {
         self.scoring = step >= self.load.scored_from();
-        self.window = Window { from_ms: self.now_ms, busy_before_s: self.busy_s, ..Window::default() };
+        self.reading = Reading { from_ms: self.now_ms, ..Reading::default() };
+        self.busy_before_s = self.busy_s;
     }
 
     /// A step ends with this many workers ready.
     #[inline]
     pub(super) fn end_step(&mut self, ready: u32) {
+        let reading = &mut self.reading;
+        reading.until_ms = self.now_ms;
+        reading.busy_s = self.busy_s - self.busy_before_s;
+        reading.backlog = self.flow.backlog;
         if !self.scoring {
             return;
         }
-        if self.window.present_s > 0.0 {
-            let demand =
-                f64::from(workers_for(self.window.load / self.window.present_s)).max(self.demand_min);
+        if reading.length_s > 0.0 {
+            let demand = f64::from(workers_for(reading.load / reading.length_s)).max(self.demand_min);
             self.tally.step(demand, f64::from(ready));
         } else {
             self.tally.break_off();
@@ -105,21 +99,8 @@ impl<'a> World<'a> {
     }
 
     /// What the step that just ended looked like; `None` if it lies in a gap.
-    pub(super) fn reading(&self) -> Option<Reading> {
-        let window = &self.window;
-        (window.present_s > 0.0).then_some(Reading {
-            from_ms: window.from_ms,
-            until_ms: self.now_ms,
-            length_ms: window.present_ms,
-            length_s: window.present_s,
-            busy_s: self.busy_s - window.busy_before_s,
-            load: window.load,
-            dropped: window.dropped,
-            rate: window.rate,
-            response_s: window.response_s,
-            wait_s: window.wait_s,
-            backlog: self.flow.backlog,
-        })
+    pub(super) fn reading(&self) -> Option<&Reading> {
+        Some(&self.reading).filter(|reading| reading.length_s > 0.0)
     }
 
     /// Lets time pass with these workers.
@@ -143,13 +124,13 @@ impl<'a> World<'a> {
             }
             let served = self.flow.run(self.rate, ready, length_s);
             self.busy_s += served.busy_s;
-            self.window.present_ms += length_ms;
-            self.window.present_s += length_s;
-            self.window.load += self.rate * length_s;
-            self.window.dropped += served.dropped;
-            self.window.rate = self.rate;
-            self.window.response_s = served.response_s;
-            self.window.wait_s = self.flow.wait_s(ready);
+            self.reading.length_ms += length_ms;
+            self.reading.length_s += length_s;
+            self.reading.load += self.rate * length_s;
+            self.reading.dropped += served.dropped;
+            self.reading.rate = self.rate;
+            self.reading.response_s = served.response_s;
+            self.reading.wait_s = self.flow.wait_s(ready);
             if self.scoring {
                 let (load, demand) = (self.rate, self.demand);
                 let stretch = Stretch { from_ms, length_s, load, demand, ready, existing };
