@@ -283,14 +283,20 @@ impl Metric {
             ("missing", f64::from(proposal.missing)),
             ("unready", f64::from(proposal.unready)),
         ];
-        let (rule, sentence) = if own.within_tolerance(proposal.ratio) {
-            ("within_tolerance", &self.phrases.within)
-        } else if proposal.reversed {
-            ("missing_metrics", &self.phrases.reversed)
-        } else if proposal.ratio > 1.0 {
-            ("above_target", &self.phrases.product)
+        let phrases = &self.phrases;
+        let (within, product) = if proposal.all {
+            (&phrases.within_all, &phrases.product_all)
         } else {
-            ("below_target", &self.phrases.product)
+            (&phrases.within, &phrases.product)
+        };
+        let (rule, sentence) = if own.within_tolerance(proposal.ratio) {
+            ("within_tolerance", within)
+        } else if proposal.reversed {
+            ("missing_metrics", &phrases.reversed)
+        } else if proposal.ratio > 1.0 {
+            ("above_target", product)
+        } else {
+            ("below_target", product)
         };
         let because = Because::new(sentence.clone(), numbers);
         let mut said = Recommendation::hold(proposal.replicas, rule, because);

@@ -185,6 +185,9 @@ impl Own {
 pub(super) struct Phrases {
     pub(super) within: Text,
     pub(super) product: Text,
+    /// The same two where workers that are missing or not ready count.
+    pub(super) within_all: Text,
+    pub(super) product_all: Text,
     pub(super) reversed: Text,
     pub(super) raw: Text,
     pub(super) flip_up: Text,
@@ -205,13 +208,13 @@ impl Metric {
         let line = |word: &str| -> Text {
             format!("{word} {{line}}{unit} it would be {{replicas}}; {name} was {{value}}{unit}").into()
         };
+        let all = format!("{of}: with {{missing}} missing and {{unready}} unready workers counted");
         let phrases = Phrases {
+            within_all: format!("{all} {{ratio}}, within the tolerance").into(),
+            product_all: format!("{all} {{ratio}} × {{counted}} = {{product}} → {{replicas}}").into(),
             within: format!("{of} = {{ratio}}, within the tolerance").into(),
             product: format!("{of} = {{ratio}} × {{counted}} = {{product}} → {{replicas}}").into(),
-            reversed: format!(
-                "{of}: with {{missing}} missing and {{unready}} unready workers counted it would turn around"
-            )
-            .into(),
+            reversed: format!("{all} it would turn around").into(),
             raw: format!("{of} × workers ready = {{raw}}").into(),
             flip_up: line("from"),
             flip_down: line("up to"),

@@ -28,13 +28,26 @@ pub(super) struct Proposal {
     pub(super) product: f64,
     pub(super) missing: u32,
     pub(super) unready: u32,
+    /// Those two count, as the cautious case has it.
+    pub(super) all: bool,
     /// Counting the missing and the unready would have turned the direction.
     pub(super) reversed: bool,
 }
 
 impl Proposal {
     pub(super) fn new(replicas: u32, raw: f64, value: f64, ratio: f64, counted: u32) -> Self {
-        Self { replicas, raw, value, ratio, counted, product: raw, missing: 0, unready: 0, reversed: false }
+        Self {
+            replicas,
+            raw,
+            value,
+            ratio,
+            counted,
+            product: raw,
+            missing: 0,
+            unready: 0,
+            all: false,
+            reversed: false,
+        }
     }
 }
 
@@ -182,6 +195,7 @@ impl Tally {
             all = all.with(self.unready);
         }
         let (_, again) = all.ratio(target)?;
+        proposal.all = true;
         proposal.ratio = again;
         proposal.counted = all.pods;
         proposal.product = again * f64::from(all.pods);
