@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use control::State;
 use rustix::process::Signal;
 
-use crate::harness::{Bench, get, signal};
+use crate::harness::{Bench, DEADLINE, finish, get, signal};
+use crate::simulate::bench_with_trace;
 use crate::stand_in;
 
 #[tokio::test]
@@ -151,6 +152,45 @@ async fn a_run_file_that_cannot_be_written_is_refused() {
     }
     assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "Dear diary,\n", "a foreign file is left alone");
     assert_eq!(bench.processes(), []);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_under_the_output_is_an_error_and_a_closed_pipe_is_none() {
+    let bench = bench_with_trace().await;
+    let record = "simulate --trace load.csv --policies hpa --record run.db -q";
+    bench.finish(record.split(' ')).await.well();
+    let said = "error: standard output cannot be written: No space left on device";
+    for words in [
+        "simulate --trace load.csv --policies hpa -q",
+        "simulate --trace load.csv --policies hpa -q -o json",
+        "simulate --trace load.csv --policies hpa -q -o csv",
+        "simulate --chaos --seed 7",
+        "report run.db",
+        "top run.db --plain",
+        "why --run run.db -o yaml",
+        "diagnose flap run.db",
+        "replay run.db --verify",
+        "gym --trace load.csv",
+        "policy list",
+        "completions bash",
+        "--help",
+        "simulate --help",
+        "--version",
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = bench.command(words.split(' '));
+        command.stdout(full);
+        let failed = finish(command, DEADLINE).await;
+        let (code, complaint) = failed.failure();
+        assert_eq!(code, Some(1), "{words}: {complaint}");
+        assert!(complaint.starts_with(said) && complaint.contains("\nhint: "), "{words}: {complaint}");
+        let (reads, pipe) = std::io::pipe().unwrap();
+        drop(reads);
+        let mut command = bench.command(words.split(' '));
+        command.stdout(pipe);
+        assert_eq!(finish(command, DEADLINE).await.failure(), (Some(0), ""), "{words}");
+    }
 }
 
 #[tokio::test]

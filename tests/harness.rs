@@ -190,8 +190,10 @@ fn on_free_ports<'a>(words: &[&'a str]) -> impl Iterator<Item = &'a str> {
 }
 
 /// Runs a command to its end.
-async fn finish(mut command: Command, within: Duration) -> Finished {
-    let Ok(output) = Clock::start().timeout(within, command.output()).await else {
+pub(crate) async fn finish(mut command: Command, within: Duration) -> Finished {
+    // Not by `output`, which would take stdout away from a test that puts it elsewhere.
+    let running = command.spawn().unwrap();
+    let Ok(output) = Clock::start().timeout(within, running.wait_with_output()).await else {
         panic!("did not end: {command:?}");
     };
     let output = output.unwrap();

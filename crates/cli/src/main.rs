@@ -15,6 +15,7 @@ mod shutdown;
 mod wiring;
 
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -31,7 +32,10 @@ const THREADS: usize = 2;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return told(&answer),
+    };
     // No runtime, no threads: the guardian must be as little as it can be.
     if matches!(cli.command, Command::Guardian) {
         return supervisor::guardian::run();
@@ -39,10 +43,25 @@ fn main() -> ExitCode {
     if let Command::Leash { words } = &cli.command {
         return supervisor::leash::run(words);
     }
-    match dispatch(cli.command) {
+    ended(dispatch(cli.command))
+}
+
+/// A command that did all it should has also written all that it should.
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome.and_then(|()| output::finished()) {
         Ok(()) => ExitCode::from(failure::FINE),
         Err(error) => failure::report(&error),
     }
+}
+
+/// Arguments that ask for help, or that are wrong.
+fn told(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    if answer.use_stderr() {
+        return ExitCode::from(failure::USAGE);
+    }
+    output::written(printed);
+    ended(Ok(()))
 }
 
 fn dispatch(command: Command) -> anyhow::Result<()> {

@@ -165,7 +165,9 @@ pub(crate) async fn logs(args: &LogsArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     for line in client.logs(&args.id, args.last).await.map_err(failed)? {
-        log_line(&line);
+        if !log_line(&line) {
+            break;
+        }
     }
     Ok(())
 }

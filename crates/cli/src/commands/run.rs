@@ -111,7 +111,11 @@ async fn lines(running: &Running, view: &mut View) {
                 // The terminal is gone, and with it whoever could stop us.
                 running.stop.cancel();
             } else {
-                output::complain("note: nobody reads stdout any more; going on without lines");
+                let why = match output::finished() {
+                    Ok(()) => "nobody reads stdout any more".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                output::complain(&format!("note: {why}; going on without lines"));
             }
         }
         if running.has_ended() {

@@ -29,7 +29,7 @@ pub(super) fn chaos(first: u64, seeds: u64) -> anyhow::Result<()> {
             coded(anyhow::Error::msg(broken), format!("autoscale simulate --chaos --seed {seed}"), FAILED)
         })?;
         let requests = survived.requests;
-        output::line(&format!(
+        let open = output::line(&format!(
             "seed {seed}: {} turns of {} behind {}, {} crashes; {} requests, {} dropped, {} failed; nothing broken",
             survived.turns,
             survived.policy,
@@ -39,6 +39,9 @@ pub(super) fn chaos(first: u64, seeds: u64) -> anyhow::Result<()> {
             requests.dropped,
             requests.failed
         ));
+        if !open {
+            break;
+        }
     }
     Ok(())
 }
