@@ -5,6 +5,7 @@ mod balancer;
 mod balancer_steer;
 mod diagnose;
 mod doctor;
+mod effect;
 mod forecast;
 mod learn;
 mod overload;
@@ -28,6 +29,7 @@ pub(crate) use balancer::{BalancerArgs, DoorArgs, EjectionArgs, HealthArgs, Heal
 pub(crate) use balancer_steer::{BalancerCommand, BalancerCommandArgs, RequestArgs, SetArgs};
 pub(crate) use diagnose::{Complaint, DiagnoseArgs};
 pub(crate) use doctor::{DoctorArgs, DoctorCommand, DoctorSignalArgs};
+pub(crate) use effect::heed;
 pub(crate) use forecast::{
     EvaluateArgs, ForecastArgs, ForecastCommand, Form, ModelsArgs, ModelsCommand, PredictArgs, PromoteArgs,
     RecipeArgs, ScoreArgs, SeriesArgs, TrainArgs,

@@ -19,7 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 
@@ -32,8 +32,10 @@ const THREADS: usize = 2;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = Cli::command();
+    let parsed = command.clone().try_get_matches();
+    let (given, cli) = match parsed.and_then(|given| Ok((given.clone(), Cli::from_arg_matches(&given)?))) {
+        Ok(both) => both,
         Err(answer) => return told(&answer),
     };
     // No runtime, no threads: the guardian must be as little as it can be.
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
     if let Command::Leash { words } = &cli.command {
         return supervisor::leash::run(words);
     }
-    ended(dispatch(cli.command))
+    ended(args::heed(&command, &given).and_then(|()| dispatch(cli.command)))
 }
 
 /// A command that did all it should has also written all that it should.
