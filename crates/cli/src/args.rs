@@ -38,7 +38,7 @@ pub(crate) use learn::{AdviseArgs, GymArgs, TrainRlArgs};
 pub(crate) use overload::{OFF, OverloadArgs, hedge_after, hedge_text};
 pub(crate) use policy::{CheckArgs, LintArgs, PolicyArgs, PolicyCommand};
 pub(crate) use run::RunArgs;
-pub(crate) use simulate::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
+pub(crate) use simulate::{EngineArgs, EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 pub(crate) use steer::{BoostArgs, PauseArgs, ProtectArgs};
 pub(crate) use tls::{TlsArgs, TlsCommand, TlsInitArgs};
 pub(crate) use transport::TransportArgs;

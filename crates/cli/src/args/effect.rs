@@ -4,6 +4,8 @@
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
+use super::EngineName;
+use super::simulate::SINGLE_REQUESTS;
 use crate::failure::hint;
 
 /// What tells the story in place of a trace, and what it reads beside itself.
@@ -11,6 +13,10 @@ const STORIES: [(&str, &[&str], &str); 2] = [
     ("file", &["file", "quiet"], "leave it out: a scenario file says all by itself, and is told as text"),
     ("chaos", &["chaos", "seed", "seeds", "quiet"], "leave it out: all but the seeds is made up"),
 ];
+
+/// What only `--engine des` reads and yet is taken on any engine: there is no chance in a fluid, so
+/// that one run stands for all seeds.
+const TAKEN_BY_ALL: &str = "seeds";
 
 /// An error that names the first argument without effect.
 pub(crate) fn heed(command: &Command, given: &ArgMatches) -> anyhow::Result<()> {
@@ -20,10 +26,25 @@ pub(crate) fn heed(command: &Command, given: &ArgMatches) -> anyhow::Result<()> 
         .get_arguments()
         .filter(|arg| given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
         .collect();
-    for (story, read, advice) in STORIES {
-        let Some(teller) = typed.iter().find(|arg| arg.get_id() == story) else { continue };
+    let story = STORIES.iter().find_map(|story| {
+        let teller = typed.iter().find(|arg| arg.get_id() == story.0)?;
+        Some((teller, story.1, story.2))
+    });
+    if let Some((teller, read, advice)) = story {
         if let Some(idle) = typed.iter().find(|arg| !read.contains(&arg.get_id().as_str())) {
             return Err(hint(anyhow::anyhow!("{} has no effect with {}", flag(idle), flag(teller)), advice));
+        }
+        return Ok(());
+    }
+    if given.get_one("engine") == Some(&EngineName::Fluid) {
+        let idle = typed
+            .iter()
+            .find(|arg| arg.get_help_heading() == Some(SINGLE_REQUESTS) && arg.get_id() != TAKEN_BY_ALL);
+        if let Some(idle) = idle {
+            return Err(hint(
+                anyhow::anyhow!("{} works with single requests only", flag(idle)),
+                "add --engine des",
+            ));
         }
     }
     Ok(())
@@ -61,5 +82,17 @@ mod tests {
         ] {
             assert_eq!(refused(words), said, "{words}");
         }
+    }
+
+    #[test]
+    fn a_fluid_has_no_single_requests() {
+        for words in ["--crashes 1", "--crashes 0", "--seed 3", "--lose-region 3h", "--worker-model t3.micro"]
+        {
+            let flag = words.split(' ').next().unwrap();
+            let said = refused(&format!("simulate --trace a.csv {words}"));
+            assert_eq!(said, format!("{flag} works with single requests only"));
+            assert_eq!(refused(&format!("simulate --trace a.csv --engine des {words}")), "");
+        }
+        assert_eq!(refused("simulate --trace a.csv --seeds 20 --start-up 2s"), "");
     }
 }

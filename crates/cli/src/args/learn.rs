@@ -40,6 +40,9 @@ pub(crate) struct TrainRlArgs {
     /// How often it passes over the part that it learns from
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     pub(crate) episodes: u32,
+    /// The seed of what it tries
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
     /// Share of the scored time that it learns from; it is judged on the rest
     #[arg(long, default_value = "70%", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) seen: f64,

@@ -67,6 +67,8 @@ pub(crate) struct SimulateArgs {
     #[arg(long)]
     pub(crate) ledger: bool,
     #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
     /// How many threads [default: one a core]; the result is the same on any number
     #[arg(long, value_name = "N")]
@@ -79,11 +81,6 @@ pub(crate) struct SimulateArgs {
 /// What a simulation assumes beside the trace.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScenarioArgs {
-    /// fluid: requests as a stream, for speed; des: every request by itself
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) engine: EngineName,
-    #[command(flatten)]
-    pub(crate) des: DesArgs,
     /// Workers that the 99.9th percentile of the load needs; the load is scaled to that
     #[arg(long, default_value_t = 20.0, value_name = "N", conflicts_with = "worker_rate")]
     pub(crate) peak_workers: f64,
@@ -131,6 +128,16 @@ pub(crate) struct ScenarioArgs {
     pub(crate) kind: Option<ValueKind>,
 }
 
+/// What runs the load. Commands that learn or search run it often, always on the quick one.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// fluid: requests as a stream, for speed; des: every request by itself
+    #[arg(long = "engine", value_enum, default_value_t)]
+    pub(crate) name: EngineName,
+    #[command(flatten)]
+    pub(crate) des: DesArgs,
+}
+
 /// The engines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
@@ -139,9 +146,12 @@ pub(crate) enum EngineName {
     Des,
 }
 
+/// Stands over what only `--engine des` knows, and tells it from the rest.
+pub(super) const SINGLE_REQUESTS: &str = "Single requests (--engine des)";
+
 /// What only `--engine des` knows.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Single requests (--engine des)")]
+#[command(next_help_heading = SINGLE_REQUESTS)]
 pub(crate) struct DesArgs {
     /// How many runs, each with another seed; results are means with their spread
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000), value_name = "N")]

@@ -31,6 +31,9 @@ pub(crate) struct TuneArgs {
     /// How many runs the search may take
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000), value_name = "N")]
     pub(crate) evaluations: u64,
+    /// The seed of the search
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
     /// Share of the scored time that the search sees
     #[arg(long, default_value = "70%", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) seen: f64,

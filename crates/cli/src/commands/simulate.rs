@@ -17,7 +17,7 @@ use simulator::trace::{Kind, Told};
 use simulator::{Contest, ContestError, Contestant, Engine, Scenario, Size, Trace};
 
 use super::play;
-use crate::args::{EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
+use crate::args::{EngineArgs, EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
 use crate::failure::{Hint, NOT_FOUND, USAGE, coded, hint};
 use crate::output;
 use progress::Progress;
@@ -25,7 +25,7 @@ use progress::Progress;
 /// Runs the command.
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     if args.chaos {
-        return told::chaos(args.scenario.des.seed, args.scenario.des.seeds);
+        return told::chaos(args.engine.des.seed, args.engine.des.seeds);
     }
     if let Some(path) = &args.file {
         return told::file(path);
@@ -40,13 +40,13 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     let scenario = Scenario { prices, ..scenario(&args.scenario) };
     if let Some(path) = &args.record {
         recording::only_one(&contestants, &traces)?;
-        recording::record(path, &traces[0], &contestants[0], &scenario, &engine(&args.scenario))?;
+        recording::record(path, &traces[0], &contestants[0], &scenario, &engine(&args.engine))?;
     }
     if args.watch {
         watch(args, &traces[0], &contestants[0], &scenario)?;
     }
     let start_ups = start_ups(&args.scenario);
-    let engine = engine(&args.scenario);
+    let engine = engine(&args.engine);
     let contest = Contest {
         traces: &traces,
         contestants: &contestants,
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
         engine: &engine,
         columns: Some(page::COLUMNS),
     };
-    if args.scenario.engine == EngineName::Fluid && args.scenario.des.seeds > 1 && !args.quiet {
+    if args.engine.name == EngineName::Fluid && args.engine.des.seeds > 1 && !args.quiet {
         output::complain(
             "there is no chance in the fluid engine: one seed stands for all (see --engine des)",
         );
@@ -84,7 +84,7 @@ fn watch(
     contestant: &Contestant,
     scenario: &Scenario,
 ) -> anyhow::Result<()> {
-    let run = recording::Run::new(trace, contestant, scenario, &engine(&args.scenario))?;
+    let run = recording::Run::new(trace, contestant, scenario, &engine(&args.engine))?;
     let warp = args.warp.unwrap_or_else(|| play::pace(run.length()));
     let name = format!("on {}", trace.name);
     // What the engine refuses it refuses before the first turn: the scores say so.
@@ -118,9 +118,9 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
 }
 
 /// The engine that the arguments describe.
-pub(crate) fn engine(args: &ScenarioArgs) -> Engine {
+pub(crate) fn engine(args: &EngineArgs) -> Engine {
     let wanted = &args.des;
-    match args.engine {
+    match args.name {
         EngineName::Fluid => Engine::Fluid,
         EngineName::Des => Engine::Des {
             des: Des {

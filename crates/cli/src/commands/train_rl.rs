@@ -24,7 +24,7 @@ pub(crate) fn run(args: &TrainRlArgs) -> anyhow::Result<()> {
     let episodes = args.episodes;
     let progress = Progress::new(usize::try_from(episodes).unwrap_or(usize::MAX), false);
     let seen = load.until(args.seen);
-    let table = train::train(&seen, &scenario, episodes, args.scenario.des.seed, &|| progress.one_more());
+    let table = train::train(&seen, &scenario, episodes, args.seed, &|| progress.one_more());
     progress.clear();
     let rest = load.scored_after(args.seen);
     let optimal = optimum::solve(&rest, &scenario, false).cost;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &TrainRlArgs) -> anyhow::Result<()> {
         fs_err::write(path, format!("{file}\n")).hint("name a file that can be written with --out")?;
     }
     let found = json!({
-        "trace": trace.name, "episodes": episodes, "seed": args.scenario.des.seed,
+        "trace": trace.name, "episodes": episodes, "seed": args.seed,
         "pairs_tried": tried, "pairs": table.len(),
         "held_out": {"rl_cost_ratio": ours, "hpa_cost_ratio": theirs},
         "table": table,

@@ -6,7 +6,7 @@ use simulator::tune::{Least, Tuned, Tuning};
 
 use super::simulate::progress::Progress;
 use super::simulate::{cores, read, refused, scenario};
-use crate::args::{EngineName, Output, TuneArgs};
+use crate::args::{Output, TuneArgs};
 use crate::failure::Hint;
 use crate::output;
 
@@ -17,9 +17,6 @@ pub(crate) fn run(args: &TuneArgs) -> anyhow::Result<()> {
         .ok_or_else(|| anyhow::anyhow!("there is nothing to search for policy `{}`", args.policy))
         .hint(format!("--policy takes {known}"))?;
     let objective = bounds(&args.slo)?;
-    if args.scenario.engine != EngineName::Fluid && !args.quiet {
-        output::complain("the search runs on the fluid engine; --engine is for `simulate`");
-    }
     let scenario = scenario(&args.scenario);
     let evaluations = usize::try_from(args.evaluations).unwrap_or(usize::MAX);
     let progress = Progress::new(evaluations * args.trace.len(), args.quiet);
@@ -33,7 +30,7 @@ pub(crate) fn run(args: &TuneArgs) -> anyhow::Result<()> {
             least: if objective.is_empty() { Least::Cost } else { Least::WorkerSeconds },
             evaluations,
             seen: args.seen,
-            seed: args.scenario.des.seed,
+            seed: args.seed,
             scenario: &scenario,
         };
         all.push(tuning.run(args.threads.unwrap_or_else(cores), &|| progress.one_more()).map_err(refused)?);
