@@ -19,6 +19,8 @@ pub enum Workload {
     Intermittent,
     /// Grows or shrinks all the time.
     Trend,
+    /// Stays on a level for long, and then moves to another.
+    Levels,
 }
 
 /// A load in numbers.
@@ -85,6 +87,8 @@ fn kind(found: &Character) -> Workload {
         Workload::Trend
     } else if found.peak_over_mean > 3.0 || found.jumpiness > 0.2 || found.variation > 0.6 {
         Workload::Bursty
+    } else if found.variation > 0.25 {
+        Workload::Levels
     } else {
         Workload::Steady
     }
@@ -156,6 +160,8 @@ mod tests {
         assert_eq!(kind_of(|hour| 100.0 + 5.0 * noise(hour), 72), Workload::Steady);
         assert_eq!(kind_of(daily, 96), Workload::Daily);
         assert_eq!(kind_of(|hour| 10.0 + 4.0 * hour, 30), Workload::Trend);
+        let levels = |hour: f64| if (hour / 17.0).floor() % 3.0 > 0.5 && (hour / 17.0).floor() % 3.0 < 1.5 { 220.0 } else { 100.0 } + noise(hour);
+        assert_eq!(kind_of(levels, 100), Workload::Levels);
         let burst = |hour: f64| if noise(hour) > 0.95 { 900.0 } else { 100.0 };
         assert_eq!(kind_of(burst, 40), Workload::Bursty);
         let idle = |hour: f64| if hour % 5.0 < 3.0 { 0.0 } else { 100.0 };

@@ -50,7 +50,7 @@ pub struct Faults {
     pub hangs_per_hour: f64,
     /// A worker is taken back by its provider so many times an hour, as spot instances are.
     pub interruptions_per_hour: f64,
-    /// So long before, that is announced, and the worker is drained and replaced.
+    /// So long before, that is announced: the worker is drained, and its successor starts.
     pub notice: Duration,
     /// Share of the readings that are lost.
     pub metric_loss: f64,

@@ -15,8 +15,8 @@ const STORIES: [(&str, &[&str], &str); 2] = [
 ];
 
 /// What only `--engine des` reads and yet is taken on any engine: there is no chance in a fluid, so
-/// that one run stands for all seeds.
-const TAKEN_BY_ALL: &str = "seeds";
+/// that one run stands for all seeds, whichever.
+const TAKEN_BY_ALL: [&str; 2] = ["seed", "seeds"];
 
 /// An error that names the first argument without effect.
 pub(crate) fn heed(command: &Command, given: &ArgMatches) -> anyhow::Result<()> {
@@ -37,9 +37,10 @@ pub(crate) fn heed(command: &Command, given: &ArgMatches) -> anyhow::Result<()> 
         return Ok(());
     }
     if given.get_one("engine") == Some(&EngineName::Fluid) {
-        let idle = typed
-            .iter()
-            .find(|arg| arg.get_help_heading() == Some(SINGLE_REQUESTS) && arg.get_id() != TAKEN_BY_ALL);
+        let is_idle = |arg: &&&Arg| {
+            arg.get_help_heading() == Some(SINGLE_REQUESTS) && !TAKEN_BY_ALL.contains(&arg.get_id().as_str())
+        };
+        let idle = typed.iter().find(is_idle);
         if let Some(idle) = idle {
             return Err(hint(
                 anyhow::anyhow!("{} works with single requests only", flag(idle)),
@@ -86,13 +87,12 @@ mod tests {
 
     #[test]
     fn a_fluid_has_no_single_requests() {
-        for words in ["--crashes 1", "--crashes 0", "--seed 3", "--lose-region 3h", "--worker-model t3.micro"]
-        {
+        for words in ["--crashes 1", "--crashes 0", "--lose-region 3h", "--worker-model t3.micro"] {
             let flag = words.split(' ').next().unwrap();
             let said = refused(&format!("simulate --trace a.csv {words}"));
             assert_eq!(said, format!("{flag} works with single requests only"));
             assert_eq!(refused(&format!("simulate --trace a.csv --engine des {words}")), "");
         }
-        assert_eq!(refused("simulate --trace a.csv --seeds 20 --start-up 2s"), "");
+        assert_eq!(refused("simulate --trace a.csv --seeds 20 --seed 3"), "");
     }
 }

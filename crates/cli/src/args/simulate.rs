@@ -102,7 +102,7 @@ pub(crate) struct ScenarioArgs {
     /// Fewest workers
     #[arg(long, default_value_t = 1)]
     pub(crate) min: u32,
-    /// Most workers [default: no limit]
+    /// Most workers [default: none; 10,000 are simulated at most]
     #[arg(long)]
     pub(crate) max: Option<u32>,
     /// Let the trace run this many times faster
@@ -183,7 +183,7 @@ pub(crate) struct DesArgs {
     /// A worker is taken back by its provider so many times an hour, as spot instances are
     #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
     pub(crate) interruptions: f64,
-    /// So long before, that is announced; the worker is drained and replaced meanwhile
+    /// So long before, that is announced: the worker gets no more requests, and its successor starts
     #[arg(long, default_value = "2m", value_parser = span::parse, value_name = "TIME")]
     pub(crate) notice: Duration,
     /// Regions that workers are spread over

@@ -85,6 +85,9 @@ fn kind(found: &Character) -> String {
         Workload::Intermittent => {
             format!("intermittent (idle {:.0} % of the time)", 100.0 * found.idle_share)
         }
+        Workload::Levels => {
+            format!("levels (it varies by {:.0} %, seldom and for long)", 100.0 * found.variation)
+        }
         Workload::Trend => {
             format!("a trend ({:+.0} % of the mean from beginning to end)", 100.0 * found.trend)
         }
@@ -103,6 +106,9 @@ fn why(found: &Character, winner: &Score, scores: &[Score], keep_fixed: bool) ->
         }
         Workload::Intermittent => {
             "much of the time nobody is there: few workers at rest count for more than a close fit"
+        }
+        Workload::Levels => {
+            "the load stays on a level for long: whoever follows the last reading is right most of the time"
         }
         Workload::Trend => {
             "the load drifts: any policy that follows the signal keeps up, fixed numbers do not"
