@@ -132,7 +132,7 @@ pub(crate) struct ScenarioArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EngineArgs {
     /// fluid: requests as a stream, for speed; des: every request by itself
-    #[arg(long = "engine", value_enum, default_value_t)]
+    #[arg(id = "engine", long = "engine", value_enum, default_value_t)]
     pub(crate) name: EngineName,
     #[command(flatten)]
     pub(crate) des: DesArgs,
