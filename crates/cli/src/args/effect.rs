@@ -93,6 +93,8 @@ mod tests {
             assert_eq!(said, format!("{flag} works with single requests only"));
             assert_eq!(refused(&format!("simulate --trace a.csv --engine des {words}")), "");
         }
-        assert_eq!(refused("simulate --trace a.csv --seeds 20 --seed 3"), "");
+        for words in ["--seeds 20 --seed 3", "--worker-rate 2", "-q", "--start-up 2s", "--threads 1"] {
+            assert_eq!(refused(&format!("simulate --trace a.csv {words}")), "");
+        }
     }
 }

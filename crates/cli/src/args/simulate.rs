@@ -67,8 +67,6 @@ pub(crate) struct SimulateArgs {
     #[arg(long)]
     pub(crate) ledger: bool,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-    #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
     /// How many threads [default: one a core]; the result is the same on any number
     #[arg(long, value_name = "N")]
@@ -76,6 +74,9 @@ pub(crate) struct SimulateArgs {
     /// No progress on stderr
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    // Last: what follows a heading stands under it.
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 /// What a simulation assumes beside the trace.
