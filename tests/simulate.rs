@@ -112,6 +112,16 @@ async fn a_simulation_is_recorded_replayed_and_judged_against_others() {
     assert_eq!(names, ["threshold:up=60", "recorded: hpa", "optimal"]);
     let said = bench.finish(["replay", "other.db", "--verify"]).await.well();
     assert!(said.contains("threshold") && said.ends_with("0 divergences\n"), "{said}");
+    // Beside a page, on which the optimum is drawn too.
+    let words = "simulate --trace load.csv --policies hpa --record drawn.db --html page.html -q";
+    bench.finish(words.split(' ')).await.well();
+    assert!(bench.read("page.html").contains("\"optimal\""));
+    let said = bench.finish(["replay", "drawn.db", "--verify"]).await.well();
+    assert!(said.ends_with("0 divergences\n"), "{said}");
+    let words = "simulate --trace load.csv --policies optimal --record run.db";
+    let refused = bench.finish(words.split(' ')).await;
+    assert_eq!(refused.code(), Some(2));
+    assert!(refused.stderr.starts_with("error: `optimal` is a yardstick: "), "{refused:#?}");
     // A run file is a trace.
     let again =
         bench.finish(["simulate", "--trace", "sim.db", "--policies", "hpa", "-o", "json"]).await.json();

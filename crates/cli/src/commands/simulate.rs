@@ -32,14 +32,17 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<()> {
     }
     let drawn = args.html.is_some() || args.output == Print::Html;
     let mut contestants = contestants::parse(&args.policies)?;
+    let traces = read_all(args)?;
+    if args.record.is_some() {
+        recording::only_one(&contestants, &traces)?;
+    }
+    // After that: a run file may be written beside a page.
     if drawn {
         page::add_optimum(&mut contestants);
     }
-    let traces = read_all(args)?;
     let prices = args.costs.as_deref().map(costs::read).transpose()?;
     let scenario = Scenario { prices, ..scenario(&args.scenario) };
     if let Some(path) = &args.record {
-        recording::only_one(&contestants, &traces)?;
         recording::record(path, &traces[0], &contestants[0], &scenario, &engine(&args.engine))?;
     }
     if args.watch {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-use control::{Applied, Controller, ControllerConfig, Cycle, Decision, Observation};
+use control::{Applied, Controller, ControllerConfig, Cycle, Decision, Observation, PolicyConfig};
 use jiff::Timestamp;
 use journal::{Header, Kind, Writer};
 use simulator::fluid::{self, Driver};
@@ -45,14 +45,25 @@ pub(crate) fn cycles(path: &Path) -> anyhow::Result<Vec<Cycle>> {
     Ok(all)
 }
 
-/// A run file holds one run.
+/// A run file holds one run, and what a yardstick does is no run.
 pub(crate) fn only_one(contestants: &[Contestant], traces: &[Trace]) -> anyhow::Result<()> {
-    let policy = matches!(contestants, [Contestant { kind: ContestantKind::Policy(_), .. }, ..]);
-    if traces.len() == 1 && contestants.len() == 1 && policy {
-        return Ok(());
+    if traces.len() != 1 || contestants.len() != 1 {
+        return Err(anyhow::anyhow!("a run file holds one run of one policy"))
+            .hint("as in --trace load.csv --policies hpa --record run.db");
     }
-    Err(anyhow::anyhow!("a run file holds one run of one policy"))
-        .hint("as in --trace load.csv --policies hpa --record run.db")
+    of_policy(&contestants[0]).map(drop)
+}
+
+/// A yardstick knows the load: it takes no decisions that could be shown or kept.
+fn of_policy(contestant: &Contestant) -> anyhow::Result<&PolicyConfig> {
+    match &contestant.kind {
+        ContestantKind::Policy(policy) => Ok(policy),
+        _ => Err(anyhow::anyhow!(
+            "`{}` is a yardstick: it takes no decisions that could be recorded or watched",
+            contestant.name
+        ))
+        .hint("name a policy first, as in --policies hpa"),
+    }
 }
 
 /// Runs the policy and writes each turn.
@@ -118,10 +129,7 @@ impl Run {
         scenario: &Scenario,
         engine: &Engine,
     ) -> anyhow::Result<Self> {
-        let ContestantKind::Policy(policy) = &contestant.kind else {
-            return Err(anyhow::anyhow!("`{}` is a yardstick: it takes no decisions", contestant.name))
-                .hint("name a policy first, as in --policies hpa");
-        };
+        let policy = of_policy(contestant)?;
         let load = Load::new(trace, scenario).hint("`autoscale simulate --help` lists each setting")?;
         let controller =
             fluid::controller(policy.clone(), scenario).map_err(|error| refused(error.into()))?;
