@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::harness::Bench;
+use crate::harness::{Bench, DEADLINE, finish};
 
 /// Three hours of a load that goes up and down, a minute a row; with a folder to work in.
 pub(crate) async fn bench_with_trace() -> Bench {
@@ -83,6 +83,10 @@ async fn tests_of_policies_pass_or_end_with_99() {
     let broken = bench.finish(["policy", "test", "broken.toml"]).await;
     assert_eq!(broken.code(), Some(99), "{broken:#?}");
     assert!(broken.stdout.contains("BROKEN"), "{broken:#?}");
+    assert!(broken.stdout.ends_with("0 passed, 2 failed\n") && fine.ends_with("2 passed, 0 failed\n"));
+    bench.write("empty.toml", &file("").replace("expect = [\"\"]", "expect = []"));
+    assert_eq!(bench.finish(["policy", "test", "empty.toml"]).await.code(), Some(2));
+    assert_eq!(bench.finish(["policy", "test", "none.toml"]).await.code(), Some(4));
     bench.write("wrong.toml", &file("cost_ratio<1").replace("start_up", "startup"));
     assert_eq!(bench.finish(["policy", "test", "wrong.toml"]).await.code(), Some(2));
 }
@@ -122,6 +126,12 @@ async fn a_simulation_is_recorded_replayed_and_judged_against_others() {
     let refused = bench.finish(words.split(' ')).await;
     assert_eq!(refused.code(), Some(2));
     assert!(refused.stderr.starts_with("error: `optimal` is a yardstick: "), "{refused:#?}");
+    // A bare time is one of the recorded day.
+    let mut command = bench.command(["why", "--run", "sim.db", "--at", "01:00:00", "-o", "json"]);
+    command.env("TZ", "UTC");
+    let why = finish(command, DEADLINE).await.json();
+    assert!(why.to_string().contains("1970-01-01T01:00:00Z"), "{why}");
+    assert_eq!(bench.finish(["why", "--run", "none.db"]).await.code(), Some(4));
     // A run file is a trace.
     let again =
         bench.finish(["simulate", "--trace", "sim.db", "--policies", "hpa", "-o", "json"]).await.json();

@@ -19,6 +19,7 @@ mod transport;
 mod tune;
 mod verify;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -302,8 +303,8 @@ pub(crate) struct WhyArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
     /// How many of the latest decisions
-    #[arg(short = 'n', long, default_value_t = 1)]
-    pub(crate) last: usize,
+    #[arg(short = 'n', long, default_value_t = NonZeroUsize::MIN)]
+    pub(crate) last: NonZeroUsize,
     /// Read a run file instead of asking a running pool
     #[arg(long, value_name = "FILE")]
     pub(crate) run: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! How a command ends: exit codes, and errors that end in a hint.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// All well, also after Ctrl-C and a clean drain.
@@ -58,6 +59,15 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
     fn coded(self, advice: impl Into<String>, code: u8) -> anyhow::Result<T> {
         self.map_err(|error| coded(error.into(), advice, code))
     }
+}
+
+/// The text of a file that somebody named: not found where there is none, wrong usage where it is no
+/// text.
+pub(crate) fn read_text(path: &Path, advice: impl Into<String>) -> anyhow::Result<String> {
+    fs_err::read_to_string(path).map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { USAGE };
+        coded(error.into(), advice, code)
+    })
 }
 
 /// Says on stderr what went wrong and how to mend it; the exit code for it.

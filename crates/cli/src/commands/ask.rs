@@ -8,11 +8,10 @@ use dashboard::{text, why};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use journal::Reader;
 
 use super::reach::{connect, failed};
 use crate::args::{AskArgs, EventsArgs, LogsArgs, Output, WhyArgs};
-use crate::failure::{FAILED, Hint, NOT_FOUND};
+use crate::failure::{Hint, NOT_FOUND};
 use crate::output;
 
 /// `autoscale status`.
@@ -203,17 +202,21 @@ pub(crate) async fn why(args: &WhyArgs) -> anyhow::Result<()> {
 /// Newest first.
 async fn live(args: &WhyArgs) -> anyhow::Result<Vec<Cycle>> {
     let client = connect(&args.ask.pool)?;
-    let wanted = if args.at.is_some() { usize::MAX } else { args.last };
+    let wanted = if args.at.is_some() { usize::MAX } else { args.last.get() };
     let kept = client.cycles(wanted.min(admin::board::CYCLES_KEPT)).await.map_err(failed)?;
     select(kept, args)
 }
 
 fn recorded(path: &std::path::Path, args: &WhyArgs) -> anyhow::Result<Vec<Cycle>> {
-    let reader = Reader::open(path).coded("name a file written with --record", FAILED)?;
+    let reader = super::replay::open(path)?;
+    let sessions = reader.sessions()?;
+    super::replay::tell_of_no_end(path, &sessions);
     let mut tail = VecDeque::new();
     let mut nearest: Option<Cycle> = None;
-    let at = args.at.as_deref().map(time).transpose()?;
-    for session in reader.sessions()? {
+    // A bare time is of the day on which the run began, not of today.
+    let day = sessions.first().map_or_else(now, |session| session.header.started_at);
+    let at = args.at.as_deref().map(|text| time(text, day)).transpose()?;
+    for session in sessions {
         for recorded in reader.cycles(session.id)? {
             let cycle = recorded?.cycle;
             match at {
@@ -222,7 +225,7 @@ fn recorded(path: &std::path::Path, args: &WhyArgs) -> anyhow::Result<Vec<Cycle>
                 }
                 Some(_) => {}
                 None => {
-                    if tail.len() >= args.last {
+                    if tail.len() >= args.last.get() {
                         tail.pop_front();
                     }
                     tail.push_back(cycle);
@@ -234,9 +237,9 @@ fn recorded(path: &std::path::Path, args: &WhyArgs) -> anyhow::Result<Vec<Cycle>
 }
 
 fn select(kept: Vec<Cycle>, args: &WhyArgs) -> anyhow::Result<Vec<Cycle>> {
-    Ok(match args.at.as_deref().map(time).transpose()? {
+    Ok(match args.at.as_deref().map(|text| time(text, now())).transpose()? {
         Some(at) => kept.into_iter().min_by_key(|cycle| distance(cycle, at)).into_iter().collect(),
-        None => kept.into_iter().rev().take(args.last).collect(),
+        None => kept.into_iter().rev().take(args.last.get()).collect(),
     })
 }
 
@@ -244,15 +247,19 @@ fn distance(cycle: &Cycle, at: Timestamp) -> jiff::SignedDuration {
     cycle.at().duration_since(at).abs()
 }
 
-/// `2026-01-31T12:03:15Z`, or a time of today as in `12:03:15`.
-fn time(text: &str) -> anyhow::Result<Timestamp> {
+fn now() -> Timestamp {
+    clock::Clock::start().now()
+}
+
+/// `2026-01-31T12:03:15Z`, or a time of the day of `day` as in `12:03:15`.
+fn time(text: &str, day: Timestamp) -> anyhow::Result<Timestamp> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let today = clock::Clock::start().now().to_zoned(TimeZone::system());
+    let day = day.to_zoned(TimeZone::system());
     text.parse::<jiff::civil::Time>()
         .map_err(anyhow::Error::from)
-        .and_then(|time| Ok(today.with().time(time).build()?.timestamp()))
+        .and_then(|time| Ok(day.with().time(time).build()?.timestamp()))
         .map_err(|_| anyhow::anyhow!("`{text}` is no time"))
         .hint("try 12:03:15, or 2026-01-31T12:03:15Z")
 }

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     }
     let reader = open(&args.run)?;
     let sessions = reader.sessions()?;
+    tell_of_no_end(&args.run, &sessions);
     let mut past = Tail::default();
     let mut rows = Vec::new();
     for session in &sessions {
@@ -72,6 +73,18 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Reader> {
         }
         other => coded(other.into(), "name a file written by `autoscale run --record FILE`", FAILED),
     })
+}
+
+/// Says where a run is not whole, which its decisions do not show.
+pub(crate) fn tell_of_no_end(path: &Path, sessions: &[Session]) {
+    for session in sessions.iter().filter(|session| session.ended_at.is_none()) {
+        output::complain(&format!(
+            "note: {}: session {} has no end: it still runs, or was cut off after turn {}",
+            path.display(),
+            session.id,
+            session.last_seq
+        ));
+    }
 }
 
 fn replay(reader: &Reader, session: &Session, past: &mut Tail) -> anyhow::Result<Row> {

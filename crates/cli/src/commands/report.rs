@@ -14,6 +14,7 @@ const TURNS_MAX: u32 = 86_400;
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let reader = open(&args.run)?;
     let sessions = reader.sessions()?;
+    super::replay::tell_of_no_end(&args.run, &sessions);
     let cycles: Vec<Cycle> = reader.last(TURNS_MAX)?.into_iter().map(|recorded| recorded.cycle).collect();
     let mut facts = vec![("run file".to_owned(), args.run.display().to_string())];
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));

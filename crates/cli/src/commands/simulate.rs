@@ -18,7 +18,7 @@ use simulator::{Contest, ContestError, Contestant, Engine, Scenario, Size, Trace
 
 use super::play;
 use crate::args::{EngineArgs, EngineName, Print, ScenarioArgs, SimulateArgs, ValueKind};
-use crate::failure::{Hint, NOT_FOUND, USAGE, coded, hint};
+use crate::failure::{Hint, hint, read_text};
 use crate::output;
 use progress::Progress;
 
@@ -182,14 +182,8 @@ pub(crate) fn read_as(
     if recording::is_run(path) {
         return Ok(recording::as_trace(path, &name)?.0);
     }
-    let text = fs_err::read_to_string(path).map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { USAGE };
-        coded(
-            error.into(),
-            "name a file with --trace: CSV, JSON of CloudWatch or Prometheus, an access log",
-            code,
-        )
-    })?;
+    let text =
+        read_text(path, "name a file with --trace: CSV, JSON of CloudWatch or Prometheus, an access log")?;
     let told = Told {
         format: None,
         bucket,

@@ -6,7 +6,7 @@ use control::{ControllerConfig, decide};
 use serde_json::Value;
 
 use super::resolve::refused;
-use crate::failure::Hint;
+use crate::failure::{Hint, read_text};
 use crate::output;
 
 /// Whether what was typed for a policy means a file.
@@ -26,7 +26,7 @@ pub(crate) fn is_policy(path: &Path) -> bool {
 
 /// Reads a policy file; JSON and YAML are told apart by nobody, as YAML contains JSON.
 pub(crate) fn read(path: &Path) -> anyhow::Result<ControllerConfig> {
-    let text = fs_err::read_to_string(path).hint("name a file that exists and can be read with --policy")?;
+    let text = read_text(path, "name a file that exists and can be read with --policy")?;
     let value: Value = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => toml::from_str(&text).map_err(anyhow::Error::from),
         Some("hcl" | "nomad") => hcl::from_str(&text).map_err(anyhow::Error::from),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{read, recipe, store};
 use crate::args::{Form, SeriesArgs, TrainArgs};
-use crate::failure::{FAILED, Hint, INVALID, NOT_FOUND};
+use crate::failure::{FAILED, Hint, INVALID, read_text};
 use crate::output;
 
 /// What a manifest states.
@@ -82,8 +82,7 @@ fn job(args: &TrainArgs) -> anyhow::Result<Job> {
 }
 
 fn from_manifest(path: &Path, args: &SeriesArgs) -> anyhow::Result<Job> {
-    let text =
-        fs_err::read_to_string(path).coded("name a manifest: see `forecast train --help`", NOT_FOUND)?;
+    let text = read_text(path, "name a manifest: see `forecast train --help`")?;
     let named = |error: anyhow::Error| error.context(path.display().to_string());
     let manifest: Manifest = toml::from_str(&text)
         .map_err(|error| named(error.into()))

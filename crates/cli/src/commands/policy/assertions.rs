@@ -11,7 +11,7 @@ use simulator::{Contest, Scenario, Size, Trace};
 use crate::args::{Output, PolicyTestArgs};
 use crate::commands::simulate::{contestants, cores, read_as, refused};
 use crate::commands::tune::bounds;
-use crate::failure::{BREACHED, Hint, coded};
+use crate::failure::{BREACHED, Hint, coded, hint, read_text};
 use crate::output;
 
 /// A file of tests.
@@ -60,7 +60,7 @@ struct Row {
 
 /// Runs the command; an error with code 99 if a bound is broken.
 pub(super) fn run(args: &PolicyTestArgs) -> anyhow::Result<()> {
-    let text = fs_err::read_to_string(&args.file).hint("name a file of tests that can be read")?;
+    let text = read_text(&args.file, "name a file of tests that can be read")?;
     let file: File = toml::from_str(&text)
         .with_context(|| args.file.display().to_string())
         .hint("`autoscale policy test --help` shows such a file")?;
@@ -70,16 +70,17 @@ pub(super) fn run(args: &PolicyTestArgs) -> anyhow::Result<()> {
         let name = test.name.clone().unwrap_or_else(|| format!("test {}", place + 1));
         rows.extend(test.run(&name, folder).with_context(|| name.clone())?);
     }
+    let broken = rows.iter().filter(|row| !row.holds).count();
     match args.output {
-        Output::Table => rows.iter().for_each(|row| {
-            let value = row.value.map_or("none".to_owned(), |value| format!("{value:.4}"));
-            let word = if row.holds { "ok    " } else { "BROKEN" };
-            output::line(&format!("{word} {}  {}  {} (is {value})", row.test, row.policy, row.bound));
-        }),
+        Output::Table => {
+            for row in &rows {
+                output::line(&row.told());
+            }
+            output::line(&format!("{} passed, {broken} failed", rows.len() - broken));
+        }
         Output::Json => output::value(&rows, false)?,
         Output::Yaml => output::value(&rows, true)?,
     }
-    let broken = rows.iter().filter(|row| !row.holds).count();
     if broken > 0 {
         let advice = "`autoscale simulate` with the same trace and policy shows the whole result";
         return Err(coded(anyhow::anyhow!("{broken} of {} bounds are broken", rows.len()), advice, BREACHED));
@@ -87,9 +88,25 @@ pub(super) fn run(args: &PolicyTestArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+impl Row {
+    fn told(&self) -> String {
+        let value = match self.value {
+            None => "none".to_owned(),
+            Some(share) if self.bound.ends_with('%') => format!("{:.2}%", 100.0 * share),
+            Some(value) => format!("{value:.4}"),
+        };
+        let word = if self.holds { "ok    " } else { "BROKEN" };
+        format!("{word} {}  {}  {} (is {value})", self.test, self.policy, self.bound)
+    }
+}
+
 impl Test {
     fn run(&self, name: &str, folder: &Path) -> anyhow::Result<Vec<Row>> {
         let expect = bounds(&self.expect)?;
+        if expect.is_empty() {
+            let advice = "as in expect = [\"late<1%\", \"cost_ratio<1.5\"]";
+            return Err(hint(anyhow::anyhow!("nothing is expected, so that nothing can be tested"), advice));
+        }
         let contestants = contestants::parse(&self.policy)?;
         let scenario = self.scenario();
         let traces: [Trace; 1] = [read_as(&folder.join(&self.trace), None, None, true)?];

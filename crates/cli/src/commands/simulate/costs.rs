@@ -9,7 +9,7 @@ use simulator::Trace;
 use simulator::price::{Prices, Rate};
 use simulator::trace::{Kind, Told};
 
-use crate::failure::{Hint, NOT_FOUND, USAGE};
+use crate::failure::{Hint, USAGE, read_text};
 
 /// A cost file, as it is written in TOML.
 #[derive(Debug, Deserialize)]
@@ -43,7 +43,7 @@ fn dollar() -> String {
 pub(super) fn read(path: &Path) -> anyhow::Result<Arc<Prices>> {
     const ADVICE: &str =
         "as in worker_hour = 0.0146, or worker_hour = { file = \"prices.csv\" }; see examples/costs.toml";
-    let text = fs_err::read_to_string(path).coded("name a cost file with --costs", NOT_FOUND)?;
+    let text = read_text(path, "name a cost file with --costs")?;
     let file: CostFile = toml::from_str(&text)
         .map_err(anyhow::Error::from)
         .with_context(|| path.display().to_string())
@@ -69,8 +69,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Arc<Prices>> {
 }
 
 fn series(path: &Path) -> anyhow::Result<Rate> {
-    let text =
-        fs_err::read_to_string(path).coded("the series is looked for beside the cost file", NOT_FOUND)?;
+    let text = read_text(path, "the series is looked for beside the cost file")?;
     let told = Told { format: None, bucket: None, kind: Some(Kind::Other) };
     let trace = Trace::read("prices", &text, &told)
         .map_err(|error| anyhow::Error::from(error).context(path.display().to_string()))

@@ -26,8 +26,12 @@ pub(super) fn table(scores: &[Score], traces: usize, ledger: bool) {
     }
     let policy_width = widths[0];
     output::line("");
-    output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best possible;");
-    output::line("waste, late and churn are parts of it; violated: time with more load than workers for it");
+    output::line("cost/opt: worker-seconds paid for plus κ times those missing, over the best");
+    output::line("possible; waste, late and churn are parts of it; violated: time with more load");
+    output::line("than workers for it");
+    if scores.iter().any(|score| score.seeds.is_some_and(|seeds| seeds.count > 1)) {
+        output::line("±: where the mean over more seeds would lie, with 95 % confidence");
+    }
     hindsight(scores);
     money(scores, policy_width);
     if ledger {
@@ -43,7 +47,10 @@ fn cells(score: &Score) -> [String; TITLES.len()] {
     let parts = score.cost_parts;
     [
         score.policy.clone(),
-        format!("{:.3}", score.cost_ratio),
+        match score.seeds.filter(|seeds| seeds.count > 1) {
+            Some(seeds) => format!("{:.3}±{:.3}", score.cost_ratio, seeds.cost_ratio_half_width),
+            None => format!("{:.3}", score.cost_ratio),
+        },
         format!("{:.3}", parts.waste),
         format!("{:.3}", parts.lateness),
         format!("{:.3}", parts.churn),

@@ -8,12 +8,12 @@ use simulator::scenario::file::ScenarioFile;
 use simulator::story;
 
 use super::refused;
-use crate::failure::{FAILED, Hint, NOT_FOUND, coded};
+use crate::failure::{FAILED, Hint, coded, read_text};
 use crate::output;
 
 /// Runs a scenario file and tells it.
 pub(super) fn file(path: &Path) -> anyhow::Result<()> {
-    let text = fs_err::read_to_string(path).coded("name a scenario file that can be read", NOT_FOUND)?;
+    let text = read_text(path, "name a scenario file that can be read")?;
     let file: ScenarioFile = toml::from_str(&text)
         .with_context(|| path.display().to_string())
         .hint("crates/simulator/tests/scenarios shows such files")?;
