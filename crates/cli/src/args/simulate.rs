@@ -44,7 +44,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long)]
     pub(crate) watch: bool,
     /// Recorded seconds in a second of watching, as in 1440x: a day in a minute [default: all of it in a minute]
-    #[arg(long, value_parser = parse::times, value_name = "TIMES", requires = "watch")]
+    #[arg(long, allow_negative_numbers = true, value_parser = parse::times, value_name = "TIMES", requires = "watch")]
     pub(crate) warp: Option<f64>,
     /// Who decides, several with commas
     #[arg(
@@ -83,19 +83,25 @@ pub(crate) struct SimulateArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScenarioArgs {
     /// Workers that the 99.9th percentile of the load needs; the load is scaled to that
-    #[arg(long, default_value_t = 20.0, value_name = "N", conflicts_with = "worker_rate")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        default_value_t = 20.0,
+        value_name = "N",
+        conflicts_with = "worker_rate"
+    )]
     pub(crate) peak_workers: f64,
     /// Requests a second that a busy worker serves, in place of --peak-workers: the load stays as it is
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
     pub(crate) worker_rate: Option<f64>,
     /// Time between two decisions
     #[arg(long, default_value = "15s", value_parser = span::parse, value_name = "TIME")]
     pub(crate) decide_every: Duration,
     /// Highest utilisation that still meets the latency objective (0.85 or 85%)
-    #[arg(long, default_value = "0.85", value_parser = parse::share, value_name = "SHARE")]
+    #[arg(long, allow_negative_numbers = true, default_value = "0.85", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) slo_utilisation: f64,
     /// Price of a worker-second of missing capacity, in worker-seconds
-    #[arg(long, default_value_t = 10.0, value_name = "PRICE")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 10.0, value_name = "PRICE")]
     pub(crate) kappa: f64,
     /// From launch to ready; several with commas
     #[arg(long, default_value = "30s", value_parser = span::parse, value_delimiter = ',', value_name = "TIME,…")]
@@ -107,7 +113,7 @@ pub(crate) struct ScenarioArgs {
     #[arg(long)]
     pub(crate) max: Option<u32>,
     /// Let the trace run this many times faster
-    #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1.0, value_name = "TIMES")]
     pub(crate) compress: f64,
     /// CPU time of a request, for latencies
     #[arg(long, default_value = "100ms", value_parser = span::parse, value_name = "TIME")]
@@ -173,16 +179,16 @@ pub(crate) struct DesArgs {
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub(crate) max_in_flight: u32,
     /// A worker's process ends by itself so many times an hour
-    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.0, value_name = "PER HOUR")]
     pub(crate) crashes: f64,
     /// A worker stops answering so many times an hour
-    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.0, value_name = "PER HOUR")]
     pub(crate) hangs: f64,
     /// Share of the measurements that are lost
-    #[arg(long, default_value = "0", value_parser = parse::share, value_name = "SHARE")]
+    #[arg(long, allow_negative_numbers = true, default_value = "0", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) metric_loss: f64,
     /// A worker is taken back by its provider so many times an hour, as spot instances are
-    #[arg(long, default_value_t = 0.0, value_name = "PER HOUR")]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0.0, value_name = "PER HOUR")]
     pub(crate) interruptions: f64,
     /// So long before, that is announced: the worker gets no more requests, and its successor starts
     #[arg(long, default_value = "2m", value_parser = span::parse, value_name = "TIME")]
@@ -200,7 +206,7 @@ pub(crate) struct DesArgs {
     #[arg(long, default_value = "0s", value_parser = span::parse, value_name = "TIME")]
     pub(crate) warm_up: Duration,
     /// How slow: its share of the full speed
-    #[arg(long, default_value = "0.5", value_parser = parse::share, value_name = "SHARE")]
+    #[arg(long, allow_negative_numbers = true, default_value = "0.5", value_parser = parse::share, value_name = "SHARE")]
     pub(crate) warm_up_speed: f64,
 }
 
