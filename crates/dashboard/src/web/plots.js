@@ -83,16 +83,17 @@ class Plot {
     const areas = timeline.areas.filter(shown), lines = timeline.lines.filter(shown);
     const strips = lines.filter(series => series.wrong?.some(share => share > 0));
     const columns = Math.max(0, ...[...timeline.areas, ...timeline.lines].map(series => series.values.length));
-    this.left = 44 * unit;
+    const highest = Math.max(...[...areas, ...lines].flatMap(series => series.values.filter(value => value !== null)),
+      ...timeline.levels.map(level => level[1]), 0) || 1;
+    const tick = round(highest, 5), top = Math.ceil(highest * 1.02 / tick) * tick;
+    // As wide as the widest number beside the axis.
+    this.left = Math.max(44, 12 + 8 * number(top).length) * unit;
     this.bottom = height - (22 + 8 * strips.length) * unit;
     this.columns = columns;
     this.x = column => this.left + column / columns * (width - 6 - this.left);
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     if (columns === 0 || width === 0) return;
-    const highest = Math.max(...[...areas, ...lines].flatMap(series => series.values.filter(value => value !== null)),
-      ...timeline.levels.map(level => level[1]), 0) || 1;
-    const tick = round(highest, 5), top = Math.ceil(highest * 1.02 / tick) * tick;
     const roof = 12 * unit, y = value => roof + (1 - Math.min(value / top, 1)) * (this.bottom - roof);
     for (let value = 0; value <= top + tick / 2; value += tick) {
       shape(svg, "path", { class: "axis", d: `M${this.left} ${y(value)}H${width - 6}` });
@@ -106,7 +107,7 @@ class Plot {
     }
     for (const [name, value] of timeline.levels) {
       shape(svg, "path", { class: "level", d: `M${this.left} ${y(value)}H${width - 6}` });
-      shape(svg, "text", { x: width - 8, y: y(value) - 4, "text-anchor": "end" }, `${name} ${number(value)}`);
+      shape(svg, "text", { x: width - 8, y: y(value) - 4, "text-anchor": "end", class: "over" }, `${name} ${number(value)}`);
     }
     strips.forEach((series, row) => {
       const from = this.bottom + (3 + 8 * row) * unit;
