@@ -62,6 +62,8 @@ async fn settings_are_searched_under_an_objective() {
     let again =
         bench.finish(["simulate", "--trace", "load.csv", "--policies", spelled, "-o", "json"]).await.json();
     assert_eq!(again[0]["policy"], spelled);
+    let several = ["tune", "--trace", "load.csv", "--start-up", "2s,30s"];
+    assert_eq!(bench.finish(several).await.code(), Some(2), "the first would have been taken silently");
     let refused = bench.finish(["tune", "--trace", "load.csv", "--slo", "nonsense<1"]).await;
     let (code, complaint) = refused.failure();
     assert_eq!(code, Some(2));

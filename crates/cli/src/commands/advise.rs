@@ -5,7 +5,7 @@ use simulator::advise::{Character, Workload, character};
 use simulator::{Contest, Score};
 
 use super::gym::named;
-use super::simulate::{cores, read, refused, scenario};
+use super::simulate::{cores, one_scenario, read, refused};
 use crate::args::{AdviseArgs, Output};
 use crate::failure::Hint;
 use crate::output;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<()> {
     let trace = read(&args.trace, &args.scenario, false)?;
     let found =
         character(&trace).ok_or_else(|| anyhow::anyhow!("there is no load in it")).hint("is it a trace?")?;
-    let scenario = scenario(&args.scenario);
+    let scenario = one_scenario(&args.scenario)?;
     let contestants = named(&TRIED)?;
     let traces = [trace];
     let contest = Contest::of(&traces, &contestants, &scenario);

@@ -8,7 +8,7 @@ use serde_json::json;
 use simulator::gym::{self, Turn};
 use simulator::{Contestant, Load};
 
-use super::simulate::{read, scenario};
+use super::simulate::{one_scenario, read};
 use crate::args::GymArgs;
 use crate::failure::{Hint, USAGE, coded};
 use crate::output;
@@ -24,7 +24,7 @@ struct Answer {
 /// Runs the command, until the load ends or the agent stops answering.
 pub(crate) fn run(args: &GymArgs) -> anyhow::Result<()> {
     let trace = read(&args.trace, &args.scenario, true)?;
-    let scenario = scenario(&args.scenario);
+    let scenario = one_scenario(&args.scenario)?;
     let load = Load::new(&trace, &scenario).hint("`autoscale gym --help` lists each setting")?;
     let mut lines = std::io::stdin().lock().lines();
     let mut wrong = None;

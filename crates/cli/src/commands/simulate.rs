@@ -101,7 +101,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// The scenario that the arguments describe, with the first of its start-up delays.
-pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
+fn scenario(args: &ScenarioArgs) -> Scenario {
     Scenario {
         size: args.worker_rate.map_or(Size::PeakWorkers(args.peak_workers), Size::WorkerRate),
         compress: args.compress,
@@ -118,6 +118,15 @@ pub(crate) fn scenario(args: &ScenarioArgs) -> Scenario {
         outages: Vec::new(),
         prices: None,
     }
+}
+
+/// The same for commands that run one start-up delay at a time.
+pub(crate) fn one_scenario(args: &ScenarioArgs) -> anyhow::Result<Scenario> {
+    if start_ups(args).len() > 1 {
+        let advice = "name one with --start-up; `simulate` runs several side by side";
+        return Err(hint(anyhow::anyhow!("only one start-up delay can be looked at here"), advice));
+    }
+    Ok(scenario(args))
 }
 
 /// The engine that the arguments describe.

@@ -7,7 +7,7 @@ use simulator::fluid::{self, Driver};
 use simulator::{ContestError, Load, optimum, train};
 
 use super::simulate::progress::Progress;
-use super::simulate::{read, refused, scenario};
+use super::simulate::{one_scenario, read, refused};
 use crate::args::{Output, TrainRlArgs};
 use crate::failure::Hint;
 use crate::output;
@@ -15,7 +15,7 @@ use crate::output;
 /// Runs the command.
 pub(crate) fn run(args: &TrainRlArgs) -> anyhow::Result<()> {
     let trace = read(&args.trace, &args.scenario, false)?;
-    let scenario = scenario(&args.scenario);
+    let scenario = one_scenario(&args.scenario)?;
     let load = Load::new(&trace, &scenario).hint("`autoscale train-rl --help` lists each setting")?;
     if !(args.seen > 0.0 && args.seen < 1.0) {
         let because = format!("the part to learn from must be above 0 and below 1, not {}", args.seen);

@@ -5,7 +5,7 @@ use simulator::tune::space::{SPACES, Space};
 use simulator::tune::{Least, Tuned, Tuning};
 
 use super::simulate::progress::Progress;
-use super::simulate::{cores, read, refused, scenario};
+use super::simulate::{cores, one_scenario, read, refused};
 use crate::args::{Output, TuneArgs};
 use crate::failure::Hint;
 use crate::output;
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &TuneArgs) -> anyhow::Result<()> {
         .ok_or_else(|| anyhow::anyhow!("there is nothing to search for policy `{}`", args.policy))
         .hint(format!("--policy takes {known}"))?;
     let objective = bounds(&args.slo)?;
-    let scenario = scenario(&args.scenario);
+    let scenario = one_scenario(&args.scenario)?;
     let evaluations = usize::try_from(args.evaluations).unwrap_or(usize::MAX);
     let progress = Progress::new(evaluations * args.trace.len(), args.quiet);
     let mut all = Vec::new();
