@@ -58,11 +58,14 @@ fn ended(outcome: anyhow::Result<()>) -> ExitCode {
 
 /// Arguments that ask for help, or that are wrong.
 fn told(answer: &clap::Error) -> ExitCode {
-    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    /// What clap ends its errors in; all of ours end in a hint.
+    const THEIRS: &str = "For more information, try '--help'.";
+    const OURS: &str = "hint: --help shows every option with its default, and examples";
     if answer.use_stderr() {
+        output::complain(answer.render().to_string().replace(THEIRS, OURS).trim_end());
         return ExitCode::from(failure::USAGE);
     }
-    output::written(printed);
+    output::written(answer.print().and_then(|()| std::io::stdout().flush()));
     ended(Ok(()))
 }
 
