@@ -54,7 +54,9 @@ pub(crate) fn show(show: Show) -> anyhow::Result<()> {
 }
 
 async fn on_screen(show: Show) -> anyhow::Result<()> {
-    let mut screen = Screen::enter().context("playing needs a terminal (try --plain)")?;
+    let mut screen = Screen::enter()
+        .context("playing needs a terminal")
+        .coded("without one: the same command without --watch, or `top RUNFILE --plain`", FAILED)?;
     let clock = Clock::start();
     let (updates, shown) = tokio::sync::mpsc::channel(UPDATES_MAX);
     let (orders, ordered) = mpsc::sync_channel(ORDERS_MAX);
