@@ -79,10 +79,11 @@ fn inferred(points: &mut Vec<Point>, hygiene: &mut Hygiene) -> Result<u64, Trace
     };
     let is_dense = 2 * points.len() as u64 > distances.iter().sum::<u64>() / step;
     let middle = (distances.len() - 1) / 2;
-    let usual = even(*distances.select_nth_unstable(middle).1);
+    let usual = *distances.select_nth_unstable(middle).1;
     if step == usual || is_dense {
         return Ok(step);
     }
+    let usual = even(usual);
     let first_ms = points[0].at_ms;
     let aside_ms = |point: &Point| {
         let into_bucket = (point.at_ms - first_ms) % usual;
