@@ -160,7 +160,10 @@ mod tests {
         assert_eq!(kind_of(|hour| 100.0 + 5.0 * noise(hour), 72), Workload::Steady);
         assert_eq!(kind_of(daily, 96), Workload::Daily);
         assert_eq!(kind_of(|hour| 10.0 + 4.0 * hour, 30), Workload::Trend);
-        let levels = |hour: f64| if (hour / 17.0).floor() % 3.0 > 0.5 && (hour / 17.0).floor() % 3.0 < 1.5 { 220.0 } else { 100.0 } + noise(hour);
+        let levels = |hour: f64| {
+            let is_high = (17.0..34.0).contains(&(hour % 51.0));
+            noise(hour) + if is_high { 220.0 } else { 100.0 }
+        };
         assert_eq!(kind_of(levels, 100), Workload::Levels);
         let burst = |hour: f64| if noise(hour) > 0.95 { 900.0 } else { 100.0 };
         assert_eq!(kind_of(burst, 40), Workload::Bursty);

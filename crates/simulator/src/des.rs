@@ -112,15 +112,19 @@ impl Des {
                 format!("a region is lost at {late:?}, but the load ends after {:?}", load.length());
             return Err(ScenarioError::new(because));
         }
-        let most = load.most_workers(scenario).max(scenario.min);
-        if most > WORKERS_MAX {
-            let because = format!(
-                "{most} workers are too many for single requests (at most {WORKERS_MAX}): use the fluid engine"
-            );
-            return Err(ScenarioError::new(because));
-        }
-        Ok(())
+        few_enough(load.most_workers(scenario).max(scenario.min))
     }
+}
+
+/// Refuses more workers than the live system's fleet knows: it would leave the rest out silently.
+fn few_enough(workers: u32) -> Result<(), ScenarioError> {
+    if workers > WORKERS_MAX {
+        return Err(ScenarioError::new(format!(
+            "{workers} workers are too many for single requests (at most {WORKERS_MAX}): state a max, or use \
+             the fluid engine"
+        )));
+    }
+    Ok(())
 }
 
 /// Workers that the live system's fleet knows at most.

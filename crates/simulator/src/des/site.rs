@@ -182,7 +182,10 @@ impl<'a> Site<'a> {
     ) -> Result<Outcome, ScenarioError> {
         let mut mind = match driver {
             Driver::Controller(controller) => Mind::Controller(controller),
-            Driver::Static(workers) => Mind::Static(workers),
+            Driver::Static(workers) => {
+                super::few_enough(workers)?;
+                Mind::Static(workers)
+            }
             Driver::Plan(_) | Driver::Agent(_) => {
                 let because =
                     "a schedule or an agent decides on loads, not on single requests: use the fluid engine";

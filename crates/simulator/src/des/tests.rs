@@ -170,6 +170,15 @@ fn faults_that_make_no_sense_are_refused() {
     }
 }
 
+#[test]
+fn more_workers_than_a_fleet_knows_are_refused() {
+    let scenario = scenario();
+    let load = load(1.0, 3_600, &scenario);
+    let refused = run(&load, &scenario, &Des::default(), Driver::Static(1_025), None).unwrap_err();
+    assert!(refused.to_string().starts_with("1025 workers are too many"), "{refused}");
+    assert!(run(&load, &scenario, &Des::default(), Driver::Static(2), None).is_ok());
+}
+
 /// A worker that may use a fifth of a processor carries a fifth, and is paid for whole.
 #[test]
 fn throttled_workers_carry_what_they_are_allowed() {
